@@ -1,0 +1,59 @@
+"""Replace a file whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import ImpastoError
+
+
+def replace_file(path: str | Path, data: bytes) -> None:
+    """Write the bytes beside the file, make sure they are on the disk, and put them in its place.
+
+    Whatever goes wrong, the earlier file is untouched and nothing else is left behind. A link is followed.
+
+    Raises:
+        ImpastoError: The folder is missing or may not be written to, the disk is full, or the path
+            is a folder.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise ImpastoError(f"{path} is a folder: name a file to write")
+        target = Path(os.path.realpath(path))
+        # A random name, so that two that write the same file at once do not write into each other's.
+        beside = target.with_name(f".impasto-{secrets.token_hex(8)}.part")
+        try:
+            with open(beside, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, target)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+    except (OSError, ValueError) as error:
+        raise ImpastoError(_what_happened(path, error)) from error
+
+
+def _what_happened(path: Path, error: OSError | ValueError) -> str:
+    match getattr(error, "errno", None):
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"{path} was not written, the disk is full: free some space or choose another folder"
+        case errno.EFBIG:
+            return (
+                f"{path} was not written, it is larger than a file may be: raise the limit or make it smaller"
+            )
+        case errno.ENOENT:
+            return f"{path} was not written, the folder {path.parent} does not exist: create it first"
+        case errno.ENOTDIR:
+            return f"{path} was not written, {path.parent} is not a folder: choose another place"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"{path} was not written, {path.parent} may not be written to: choose another folder"
+        case _:
+            return f"{str(path)!r} was not written: {getattr(error, 'strerror', None) or error}"

@@ -1,0 +1,77 @@
+"""Geometry: the stride and the receptive field of a tap, measured by what one spoiled pixel spoils."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from impasto.networks.taps import Taps
+
+
+@dataclass(frozen=True)
+class TapGeometry:
+    """Where a tap looks. Position o of the tap sees the input pixels o·stride − before … o·stride + after.
+
+    Attributes:
+        stride: Input pixels from one position of the tap to the next.
+        before: Pixels seen to the left of (or above) o·stride; negative when the field starts to its right.
+        after: Pixels seen to the right of (or below) o·stride.
+        everywhere: The tap sees the whole picture (attention, squeeze-and-excitation); the other figures are 0.
+    """
+
+    stride: int
+    before: int
+    after: int
+    everywhere: bool = False
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Width of the field in input pixels; None when it is the whole picture."""
+        return None if self.everywhere else self.before + self.after + 1
+
+
+def measure(taps: "Taps", largest: int = 2048) -> dict[str, TapGeometry]:
+    """Geometry of each tap of ``taps``, from the network's behaviour and not from a table.
+
+    A not-a-number put into the picture goes through convolutions, poolings, ReLUs and normalisations to exactly the
+    positions that see it. With all columns left of p spoiled, the first clean position o of a tap has its field
+    start at or right of p; the p at which o steps on tells ``before``; spoiling the right gives ``after``.
+    """
+    found: dict[str, TapGeometry] = {}
+    width = 128
+    while len(found) < len(taps.names) and width <= largest:
+        for name, geometry in _measure_at(taps, width).items():
+            if name not in found and (geometry is not None or width == largest):
+                found[name] = geometry or TapGeometry(0, 0, 0, everywhere=True)
+        width *= 2
+    return {name: found[name] for name in taps.names}
+
+
+@torch.no_grad()
+def _measure_at(taps: "Taps", width: int) -> dict[str, TapGeometry | None]:
+    """Geometry by tap, on a strip ``width`` wide; None where no position was left clean or none spoiled."""
+    parameter = next(taps.network.module.parameters())
+    strip = torch.full((1, 3, width, width), 0.5, device=parameter.device, dtype=parameter.dtype)
+
+    def clean(spoil: slice) -> dict[str, torch.Tensor]:
+        spoiled = strip.clone()
+        spoiled[..., spoil] = float("nan")
+        return {n: (~f.isnan()).all(dim=1).all(dim=1)[0].nonzero().flatten() for n, f in taps(spoiled).items()}
+
+    whole = {name: f.shape for name, f in taps(strip).items()}
+    geometry: dict[str, TapGeometry | None] = {}
+    strides = {name: round(width / shape[-1]) if len(shape) == 4 else 0 for name, shape in whole.items()}
+    middle = width // 2
+    reach = max(strides.values(), default=0)
+    left = [clean(slice(0, middle + k)) for k in range(reach)]
+    right = [clean(slice(middle + k, width)) for k in range(reach)]
+    for name, stride in strides.items():
+        if not stride or any(len(side[k][name]) == 0 for side in (left, right) for k in range(stride)):
+            geometry[name] = None
+            continue
+        # the largest p whose first clean position is still o starts o's field; the smallest whose last is, ends it
+        before = min(int(left[k][name][0]) * stride - (middle + k) for k in range(stride))
+        after = min((middle + k - 1) - int(right[k][name][-1]) * stride for k in range(stride))
+        geometry[name] = TapGeometry(stride, before, after)
+    return geometry

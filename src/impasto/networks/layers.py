@@ -1,0 +1,48 @@
+"""Layers exchanged in place: what pools, and what a convolution sees beyond the border."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Pooling = Literal["max", "average", "l2"]
+Padding = Literal["zeros", "replicate"]
+
+# An average of ReLU outputs is smaller than their maximum, and the layers behind were trained on maxima. These
+# factors bring the scale back (crowsonkb/style-transfer-pytorch, measured there on VGG-19).
+AVERAGE_SCALE = 2.0
+L2_SCALE = 0.78
+
+
+class ScaledPool(nn.Module):
+    """Average or L2 pooling over the windows of a max pooling, rescaled to its size of output."""
+
+    def __init__(self, like: nn.MaxPool2d, kind: Literal["average", "l2"]) -> None:
+        super().__init__()
+        self.kind = kind
+        self.window = {"kernel_size": like.kernel_size, "stride": like.stride, "ceil_mode": like.ceil_mode}
+        self.padding = like.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) → (B, C, h / stride, w / stride)."""
+        if self.kind == "average":
+            return F.avg_pool2d(x, padding=self.padding, **self.window) * AVERAGE_SCALE
+        # the root of the sum of squares; ε keeps the gradient of an all-zero window finite
+        kernel = self.window["kernel_size"]
+        area = kernel * kernel if isinstance(kernel, int) else kernel[0] * kernel[1]
+        mean = F.avg_pool2d(x.square(), padding=self.padding, **self.window)
+        return (mean * area + 1e-8).sqrt() * L2_SCALE
+
+
+def exchange(module: nn.Module, *, pooling: Pooling = "max", padding: Padding = "zeros") -> None:
+    """Put other poolings and paddings into a network, in place; ``max`` and ``zeros`` leave it as it was trained."""
+    if pooling != "max":
+        for parent in list(module.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, nn.MaxPool2d):
+                    setattr(parent, name, ScaledPool(child, pooling))
+    if padding != "zeros":
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d) and any(layer.padding) and not isinstance(layer.padding, str):
+                layer.padding_mode = padding
+                layer._reversed_padding_repeated_twice = [p for p in reversed(layer.padding) for _ in range(2)]

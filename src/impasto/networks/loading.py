@@ -1,0 +1,157 @@
+"""Loading: from a name and perhaps a file of weights to a network that is ready to be tapped."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from impasto.errors import UsageError
+from impasto.networks import catalogue, pocket
+from impasto.networks.layers import Padding, Pooling, exchange
+from impasto.networks.names import nearest
+from impasto.networks.network import Network, chain, vgg_aliases
+from impasto.networks.weights import fetch, hub_file, sha256_of
+
+
+def load(
+    name: str = "pocket",
+    *,
+    weights: Path | str | None = None,
+    pooling: Pooling = "max",
+    padding: Padding = "zeros",
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Network:
+    """A network of the catalogue, frozen and in evaluation mode, on the CPU.
+
+    Args:
+        name: ``pocket``, ``vgg16``, ``vgg19``, ``squeezenet1_0``, ``squeezenet1_1`` or ``timm:NAME``.
+        weights: A safetensors or .pth file to take instead of the published weights. A file that holds only the
+            first layers gives the network down to there.
+        pooling: What stands in place of max pooling.
+        padding: What convolutions see beyond the picture's border.
+        progress: Called with (bytes done, bytes in all) during a download.
+
+    Raises:
+        UsageError: An unknown network, or a file that does not hold its weights.
+        ImpastoError: The weights cannot be downloaded; the message says which file to put where.
+    """
+    if name.startswith("timm:"):
+        network = _load_timm(name, weights, progress)
+    else:
+        entry = catalogue.entry(name)
+        if weights is not None:
+            path = Path(weights)
+        else:
+            path = fetch(entry.weights, progress=progress) if entry.weights else pocket.packaged()
+        state = read_weights(path)
+        network = (_pocket if name == "pocket" else _torchvision)(entry, state, path)
+    network.module.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    exchange(network.module, pooling=pooling, padding=padding)
+    return network
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors or .pth file; nothing that the file holds is ever run.
+
+    Raises:
+        UsageError: No such file, or not a file of weights.
+    """
+    if not path.is_file():
+        raise UsageError(f"no weights file {path}: check the name given with --weights")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UsageError(f"{path} is not a readable file of weights ({type(error).__name__}): give a safetensors or a .pth file") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UsageError(f"{path} does not hold a dictionary of tensors: save the network's state_dict()")
+    return state
+
+
+def _pocket(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -> Network:
+    module = pocket.architecture()
+    _fill(module, state, entry.name, path)
+    return pocket.as_network(module, sha256_of(path))
+
+
+def _torchvision(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -> Network:
+    """A torchvision VGG or SqueezeNet, cut to the layers for which there are weights."""
+    from torchvision import models
+
+    with torch.device("meta"):
+        module = getattr(models, entry.name)()
+    depths = [int(key.split(".")[1]) for key in state if key.startswith("features.") and key.split(".")[1].isdigit()]
+    if not depths:
+        raise UsageError(f"{path} holds no weights of {entry.name} (no key features.N.…): is it another network's file?")
+    whole = max(depths) == max(int(k.split(".")[1]) for k in module.state_dict() if k.startswith("features."))
+    if not whole:
+        module.features = module.features[: max(depths) + 2]  # and the ReLU after the last convolution
+    for part in ("avgpool", "classifier"):
+        if not whole or not any(key.startswith("classifier.") for key in state):
+            setattr(module, part, nn.Identity())
+    for layer in module.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False  # else the tap of a convolution would show what the ReLU made of it
+    _fill(module, state, entry.name, path)
+    trunk = chain(module, "features")
+    aliases = vgg_aliases(trunk) if entry.name.startswith("vgg") else {}
+    there = {*aliases, *(name for name, _ in trunk)}
+    return Network(
+        entry.name,
+        module,
+        trunk=trunk,
+        aliases=aliases,
+        style_taps=tuple(tap for tap in entry.style_taps if tap in there),
+        content_taps=tuple(tap for tap in entry.content_taps if tap in there) or (_last_relu(trunk, aliases),),
+        sha256=sha256_of(path),
+    )
+
+
+def _last_relu(trunk: tuple[tuple[str, nn.Module], ...], aliases: dict[str, str]) -> str:
+    """The deepest tap after a ReLU one layer short of the end: what a shortened network offers for content."""
+    names = {path: name for name, path in aliases.items()}
+    relus = [names.get(path, path) for path, layer in trunk if not isinstance(layer, nn.Conv2d | nn.MaxPool2d)]
+    return relus[-2] if len(relus) > 1 else relus[-1]
+
+
+def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, int | None], None] | None) -> Network:
+    """Any network of timm, tapped by module path."""
+    import timm
+
+    model = name.removeprefix("timm:")
+    if not timm.is_model(model):
+        raise UsageError(f"timm has no model {model!r}: it has {nearest(model, timm.list_models(pretrained=True))}")
+    module = timm.create_model(model, pretrained=False)
+    settings = module.pretrained_cfg
+    if weights is not None:
+        path = Path(weights)
+    elif settings.get("hf_hub_id"):
+        path = fetch(hub_file(settings["hf_hub_id"]), progress=progress)
+    else:
+        raise UsageError(f"timm publishes no weights for {model}: choose a pretrained tag such as {model}.TAG, or give --weights FILE")
+    _fill(module, read_weights(path), name, path)
+    stages = [info["module"] for info in getattr(module, "feature_info", []) if info.get("module")]
+    return Network(
+        name,
+        module,
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+        style_taps=tuple(stages),
+        content_taps=tuple(stages[-2:-1]),
+        sha256=sha256_of(path),
+    )
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
+    """Put the tensors of ``state`` into the module; extra ones (a classifier that was cut off) are left out."""
+    wanted = module.state_dict()
+    missing = [key for key in wanted if key not in state]
+    misshapen = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    if missing or misshapen:
+        what = f"lacks {missing[0]}" if missing else f"has {misshapen[0]} in another shape"
+        raise UsageError(f"{path} is not a weights file of {name}: it {what}")
+    module.load_state_dict({key: state[key].to(wanted[key].dtype) for key in wanted}, assign=True)

@@ -1,0 +1,43 @@
+"""pocket: the network that ships with impasto, small enough to work offline and fast on a laptop."""
+
+from importlib import resources
+from pathlib import Path
+
+from torch import nn
+
+from impasto.networks.network import Network, chain, vgg_aliases
+
+WIDTHS = ((16,), (32, 48), (96, 96), (128,))
+STYLE_TAPS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu4_1")
+CONTENT_TAPS = ("relu3_2",)
+
+
+def architecture(widths: tuple[tuple[int, ...], ...] = WIDTHS) -> nn.Module:
+    """An untrained pocket: 3×3 convolutions and ReLUs, one group of ``widths`` a scale, halved by averaging.
+
+    Averages rather than maxima, because pixels are optimised through it: every pixel gets a gradient
+    (Gatys et al. 2016, section 2).
+    """
+    layers: list[nn.Module] = []
+    channels = 3
+    for scale, group in enumerate(widths):
+        if scale:
+            layers.append(nn.AvgPool2d(2))
+        for width in group:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+    module = nn.Module()
+    module.features = nn.Sequential(*layers)
+    return module
+
+
+def as_network(module: nn.Module, sha256: str = "") -> Network:
+    """The module as a :class:`Network` with the taps' names."""
+    trunk = chain(module, "features")
+    return Network("pocket", module, trunk=trunk, aliases=vgg_aliases(trunk), style_taps=STYLE_TAPS,
+                   content_taps=CONTENT_TAPS, sha256=sha256)
+
+
+def packaged() -> Path:
+    """The weights file inside the package."""
+    return Path(str(resources.files("impasto") / "assets" / "pocket.safetensors"))

@@ -1,0 +1,110 @@
+"""Taps: the activations of chosen layers of a network, for one picture or many."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from impasto.errors import UsageError
+from impasto.networks.geometry import TapGeometry, measure
+from impasto.networks.names import nearest
+from impasto.networks.network import Network
+
+
+class Taps:
+    """Callable that runs a network just deep enough to return the activations of the named layers.
+
+    >>> from impasto import networks
+    >>> pocket = networks.load("pocket")
+    >>> {name: tuple(f.shape) for name, f in Taps(pocket, ["relu1_1", "relu2_1"])(torch.rand(1, 3, 32, 48)).items()}
+    {'relu1_1': (1, 16, 32, 48), 'relu2_1': (1, 32, 16, 24)}
+    """
+
+    def __init__(self, network: Network, names: Iterable[str]) -> None:
+        """Choose layers of ``network`` by the field's names (``relu3_1``) or by module path (``features.11``).
+
+        Raises:
+            UsageError: A name that the network does not have; the message lists the nearest right ones.
+        """
+        self.network = network
+        self.names = tuple(dict.fromkeys(names))
+        modules = dict(network.module.named_modules())
+        self._paths = {}
+        for name in self.names:
+            path = network.aliases.get(name, name)
+            if not path or path not in modules:
+                raise UsageError(
+                    f"{network.name} has no tap {name!r}: it has {nearest(name, network.tap_names())}"
+                )
+            self._paths[path] = name
+        self._modules = {path: modules[path] for path in self._paths}
+        self._chain = _chain_to(network, set(self._paths))
+
+    def __call__(self, image: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, "b c h_l w_l"]]:
+        """Activations by tap name, for pictures in [0, 1]; normalisation is the network's own affair.
+
+        Raises:
+            UsageError: The picture is too small to reach one of the taps.
+        """
+        if self._chain and image.device.type in ("cpu", "cuda"):
+            image = image.contiguous(memory_format=torch.channels_last)
+        try:
+            image = self.network.normalise(image)
+            found = self._run_chain(image) if self._chain else self._run_hooked(image)
+        except RuntimeError as error:
+            if "too small" not in str(error) and "greater than actual input size" not in str(error):
+                raise
+            size = "×".join(map(str, image.shape[:-3:-1]))
+            raise UsageError(f"a picture of {size} pixels is too small for {self.network.name} to {self.names[-1]}") from error
+        return {name: found[path] for path, name in self._paths.items()}
+
+    def geometry(self) -> dict[str, TapGeometry]:
+        """Stride and receptive field of each tap, measured on the network itself."""
+        return measure(self)
+
+    def _run_chain(self, x: Tensor) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        fresh = False  # whether x is a convolution's output that nobody else holds: a ReLU may then write over it
+        for path, layer in self._chain:
+            x = torch.relu_(x) if fresh and isinstance(layer, nn.ReLU) else layer(x)
+            fresh = isinstance(layer, nn.Conv2d) and path not in self._paths
+            if path in self._paths:
+                found[path] = x
+        return found
+
+    def _run_hooked(self, image: Tensor) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+
+        def catch(path: str):
+            def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+                # a copy, because the next layer may work in place; the graph runs through it
+                found[path] = output.clone()
+                if len(found) == len(self._paths):
+                    raise _DeepEnough
+
+            return hook
+
+        handles = [module.register_forward_hook(catch(path)) for path, module in self._modules.items()]
+        try:
+            self.network.module(image)
+        except _DeepEnough:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        if missing := [self._paths[path] for path in self._paths if path not in found]:
+            raise UsageError(f"{self.network.name} never runs {', '.join(missing)}: choose a layer that it runs")
+        return found
+
+
+class _DeepEnough(Exception):
+    """Every tap has been caught; the rest of the network need not run."""
+
+
+def _chain_to(network: Network, paths: set[str]) -> tuple[tuple[str, nn.Module], ...]:
+    """The part of the network's chain down to the deepest of the paths, or nothing when one lies off the chain."""
+    depths = {path: depth for depth, (path, _) in enumerate(network.trunk)}
+    if not paths or not paths <= depths.keys():
+        return ()
+    return network.trunk[: max(depths[path] for path in paths) + 1]
