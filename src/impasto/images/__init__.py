@@ -3,9 +3,10 @@
 Nothing here imports torch, libvips or Pillow before it is used, so that the command line starts at once.
 """
 
-from .picture import Picture
-from .read import read
-from .recipe import read_recipe
-from .write import write
+from impasto.images.picture import Picture
+from impasto.images.read import read
+from impasto.images.recipe import read_recipe
+from impasto.images.replace import require_writable
+from impasto.images.write import write
 
-__all__ = ["Picture", "read", "read_recipe", "write"]
+__all__ = ["Picture", "read", "read_recipe", "require_writable", "write"]

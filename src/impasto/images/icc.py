@@ -6,7 +6,7 @@ import io
 from functools import lru_cache
 from typing import Any
 
-from .libvips import libvips, with_blobs
+from impasto.images.libvips import libvips, with_blobs
 
 # Relative colorimetric with black point compensation: colours that both spaces have stay exactly as they are.
 _CONVERSION = {"intent": "relative", "black_point_compensation": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import UsageError
+from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from . import icc as profiles
-from .exif import upright
-from .picture import Picture
-from .recipe import from_xmp
-from .source import open_source
+from impasto.errors import UsageError
+from impasto.images import icc as profiles
+from impasto.images.exif import upright
+from impasto.images.picture import Picture
+from impasto.images.recipe import from_xmp
+from impasto.images.source import open_source
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from .source import open_source
+from impasto.images.source import open_source
 
 NAMESPACE = "https://impasto.art/ns/1.0/"
 

@@ -8,7 +8,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import ImpastoError
+from impasto.errors import ImpastoError
 
 
 def replace_file(path: str | Path, data: bytes) -> None:
@@ -37,6 +37,23 @@ def replace_file(path: str | Path, data: bytes) -> None:
             with suppress(OSError):
                 beside.unlink()
             raise
+    except (OSError, ValueError) as error:
+        raise ImpastoError(_what_happened(path, error)) from error
+
+
+def require_writable(path: str | Path) -> None:
+    """Find out before the work, not after it, that a file cannot be written: by writing one beside it.
+
+    Raises:
+        ImpastoError: As :func:`replace_file` would.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise ImpastoError(f"{path} is a folder: name a file to write")
+        beside = Path(os.path.realpath(path)).with_name(f".impasto-{secrets.token_hex(8)}.part")
+        beside.touch(exist_ok=False)
+        beside.unlink()
     except (OSError, ValueError) as error:
         raise ImpastoError(_what_happened(path, error)) from error
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ImpastoError, UsageError
-from . import exif
-from .libvips import blob, libvips
+from impasto.errors import ImpastoError, UsageError
+from impasto.images import exif
+from impasto.images.libvips import blob, libvips
 
 READABLE = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, GIF, BMP"
 

@@ -6,13 +6,13 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ImpastoError, UsageError
-from . import icc as profiles
-from .exif import into_tiff, pixels_per_mm, upright
-from .libvips import libvips, with_blobs
-from .picture import Picture
-from .recipe import to_xmp
-from .replace import replace_file
+from impasto.errors import ImpastoError, UsageError
+from impasto.images import icc as profiles
+from impasto.images.exif import into_tiff, pixels_per_mm, upright
+from impasto.images.libvips import libvips, with_blobs
+from impasto.images.picture import Picture
+from impasto.images.recipe import to_xmp
+from impasto.images.replace import replace_file
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,6 +1,5 @@
 """The catalogue: which networks impasto knows, where their weights come from, and under which licence."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from impasto.errors import UsageError
@@ -35,7 +34,9 @@ class Entry:
     content_taps: tuple[str, ...]
 
 
-def _torchvision(file: str, sha256: str, size: int) -> WeightsFile:
+# Full digests where one is published in public code and begins with the eight digits in torchvision's file name
+# (vgg19, vgg16, squeezenet1_1); else those eight digits alone, which is what torchvision itself checks.
+def _torchvision(file: str, sha256: str, size: int | None = None) -> WeightsFile:
     return WeightsFile(name=file, url=f"https://download.pytorch.org/models/{file}", sha256=sha256, size=size)
 
 
@@ -54,7 +55,7 @@ ENTRIES: dict[str, Entry] = {
             "vgg19",
             "the network of Gatys et al.: the reference for style; to conv5_4, with its classifier",
             "CC BY 4.0",
-            _torchvision("vgg19-dcbb9e9d.pth", "dcbb9e9d", 574673361),
+            _torchvision("vgg19-dcbb9e9d.pth", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", 574673361),
             VGG_STYLE,
             ("relu4_2",),
         ),
@@ -62,7 +63,7 @@ ENTRIES: dict[str, Entry] = {
             "vgg16",
             "the smaller VGG, of Johnson et al.'s perceptual losses",
             "CC BY 4.0",
-            _torchvision("vgg16-397923af.pth", "397923af", 553433881),
+            _torchvision("vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", 553433881),
             VGG_STYLE,
             ("relu3_3",),
         ),
@@ -70,7 +71,7 @@ ENTRIES: dict[str, Entry] = {
             "squeezenet1_0",
             "5 MB: ImageNet classes at 58 % top-1; strides 2 to 16",
             "BSD-2-Clause",
-            _torchvision("squeezenet1_0-b66bff10.pth", "b66bff10", 5017600),
+            _torchvision("squeezenet1_0-b66bff10.pth", "b66bff10"),
             FIRE_STYLE["squeezenet1_0"],
             ("features.7",),
         ),
@@ -78,7 +79,7 @@ ENTRIES: dict[str, Entry] = {
             "squeezenet1_1",
             "5 MB: as squeezenet1_0 at 2.4 times less computation",
             "BSD-2-Clause",
-            _torchvision("squeezenet1_1-b8a52dc0.pth", "b8a52dc0", 4966400),
+            _torchvision("squeezenet1_1-b8a52dc0.pth", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b"),
             FIRE_STYLE["squeezenet1_1"],
             ("features.6",),
         ),

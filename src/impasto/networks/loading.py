@@ -11,7 +11,7 @@ from impasto.networks import catalogue, pocket
 from impasto.networks.layers import Padding, Pooling, exchange
 from impasto.networks.names import nearest
 from impasto.networks.network import Network, chain, vgg_aliases
-from impasto.networks.weights import fetch, hub_file, sha256_of
+from impasto.networks.weights import WeightsFile, fetch, hub_file, sha256_of
 
 
 def load(
@@ -123,16 +123,10 @@ def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, i
     import timm
 
     model = name.removeprefix("timm:")
-    if not timm.is_model(model):
-        raise UsageError(f"timm has no model {model!r}: it has {nearest(model, timm.list_models(pretrained=True))}")
+    path = Path(weights) if weights is not None else fetch(timm_weights(model), progress=progress)
+    _require_timm(model)
     module = timm.create_model(model, pretrained=False)
     settings = module.pretrained_cfg
-    if weights is not None:
-        path = Path(weights)
-    elif settings.get("hf_hub_id"):
-        path = fetch(hub_file(settings["hf_hub_id"]), progress=progress)
-    else:
-        raise UsageError(f"timm publishes no weights for {model}: choose a pretrained tag such as {model}.TAG, or give --weights FILE")
     _fill(module, read_weights(path), name, path)
     stages = [info["module"] for info in getattr(module, "feature_info", []) if info.get("module")]
     return Network(
@@ -144,6 +138,28 @@ def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, i
         content_taps=tuple(stages[-2:-1]),
         sha256=sha256_of(path),
     )
+
+
+def timm_weights(model: str) -> WeightsFile:
+    """Where timm's weights of a model are published.
+
+    Raises:
+        UsageError: timm has no such model, or publishes no weights of it.
+    """
+    from timm.models import get_pretrained_cfg
+
+    _require_timm(model)
+    settings = get_pretrained_cfg(model)
+    if settings is None or not settings.hf_hub_id:
+        raise UsageError(f"timm publishes no weights for {model}: give a tag, {model}.TAG, or --weights FILE")
+    return hub_file(settings.hf_hub_id)
+
+
+def _require_timm(model: str) -> None:
+    import timm
+
+    if not timm.is_model(model):
+        raise UsageError(f"timm has no model {model!r}: it has {nearest(model, timm.list_models(pretrained=True))}")
 
 
 def _fill(module: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from torch import nn
 
+from impasto.networks import catalogue
 from impasto.networks.network import Network, chain, vgg_aliases
 
 WIDTHS = ((16,), (32, 48), (96, 96), (128,))
-STYLE_TAPS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu4_1")
-CONTENT_TAPS = ("relu3_2",)
 
 
 def architecture(widths: tuple[tuple[int, ...], ...] = WIDTHS) -> nn.Module:
@@ -33,9 +32,16 @@ def architecture(widths: tuple[tuple[int, ...], ...] = WIDTHS) -> nn.Module:
 
 def as_network(module: nn.Module, sha256: str = "") -> Network:
     """The module as a :class:`Network` with the taps' names."""
-    trunk = chain(module, "features")
-    return Network("pocket", module, trunk=trunk, aliases=vgg_aliases(trunk), style_taps=STYLE_TAPS,
-                   content_taps=CONTENT_TAPS, sha256=sha256)
+    trunk, entry = chain(module, "features"), catalogue.entry("pocket")
+    return Network(
+        entry.name,
+        module,
+        trunk=trunk,
+        aliases=vgg_aliases(trunk),
+        style_taps=entry.style_taps,
+        content_taps=entry.content_taps,
+        sha256=sha256,
+    )
 
 
 def packaged() -> Path:

@@ -1,0 +1,69 @@
+"""The commands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+from cyclopts import App, CycloptsError
+from pydantic import ValidationError
+
+from impasto import __version__
+from impasto.cli.terminal import complain
+from impasto.errors import ImpastoError
+
+HELP = """Paint with pretrained image networks, and look inside them.
+
+Examples:
+
+    impasto demo
+    impasto stylize photo.jpg painting.jpg
+    impasto stylize photo.jpg painting.jpg --strength 0.8 --color keep --size 1500
+    impasto rerun photo-painting.png
+"""
+
+app = App(name="impasto", help=HELP, help_format="plaintext", version=__version__)
+app.command("impasto.cli.demo:demo", name="demo")
+app.command("impasto.cli.stylize:stylize", name="stylize")
+app.command("impasto.cli.recipes:rerun", name="rerun")
+app.command("impasto.cli.recipes:show", name="show")
+app.command("impasto.cli.networks:networks", name="networks")
+app.register_install_completion_command()
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; every foreseen error becomes one line."""
+    as_json, debug = "--json" in arguments, "--debug" in arguments
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except CycloptsError as error:
+        complain(_plain(error), as_json=as_json)
+        return 2
+    except ImpastoError as error:
+        if debug:
+            raise
+        complain(error, as_json=as_json)
+        return error.exit_code
+    except MemoryError:
+        if debug:
+            raise
+        complain("out of memory: a smaller --size needs less", as_json=as_json)
+        return 1
+    except KeyboardInterrupt:
+        complain("stopped before there was a picture", as_json=as_json)
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        complain(f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)", as_json=as_json)
+        return 1
+
+
+def _plain(error: CycloptsError) -> str:
+    """A usage error as one line; what pydantic found is said as the options files say it."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, ValidationError):
+        from impasto.runs.options_file import describe
+
+        return "; ".join("--" + describe(problem).replace("_", "-", 1) for problem in cause.errors())
+    return str(error)
+
+

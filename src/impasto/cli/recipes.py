@@ -1,0 +1,77 @@
+"""impasto show and impasto rerun: the recipe in a picture, printed or made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from impasto.cli.stylize import listener
+from impasto.cli.terminal import QUIET, Voice, say
+
+
+def show(picture: Path, /, *, voice: Voice = QUIET) -> None:
+    """Print the recipe that a picture carries: options, inputs, networks, versions.
+
+    Example:
+
+        impasto show photo-painting.png
+
+    Parameters
+    ----------
+    picture
+        A picture made by impasto.
+    voice
+        How to speak.
+    """
+    from impasto.images import read_recipe
+    from impasto.runs.recipe import parse
+
+    recipe = parse(read_recipe(picture), picture)
+    import yaml
+
+    facts = recipe.model_dump(mode="json")
+    say(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True).rstrip(), voice, **facts)
+
+
+def rerun(
+    picture: Path, /, *, search: tuple[Path, ...] = (), out: Path | None = None, voice: Voice = QUIET
+) -> int:
+    """Make a picture again from its recipe, and say how far the two differ.
+
+    Nothing is written unless --out is given. The exit code is 0 when they are identical, else 1.
+
+    Examples:
+
+        impasto rerun photo-painting.png
+        impasto rerun photo-painting.png --search ~/Pictures --out again.png
+
+    Parameters
+    ----------
+    picture
+        A picture made by impasto.
+    search
+        Folders in which to look for inputs that have moved; they are known by their content.
+    out
+        Where to write the new picture.
+    voice
+        How to speak.
+    """
+    from impasto.images import require_writable
+    from impasto.synthesis import rerun as craft
+
+    if out:
+        require_writable(out)
+    with listener(voice) as bar:
+        result, difference = craft.rerun(picture, search=search, progress=bar)
+    if out:
+        result.save(out)
+    say(
+        f"{picture}: {difference}",
+        voice,
+        picture=picture,
+        identical=difference.identical,
+        largest=difference.largest,
+        mean=difference.mean,
+        levels=difference.levels,
+        reasons=difference.reasons,
+    )
+    return 0 if difference.identical else 1

@@ -1,0 +1,1 @@
+"""losses: what is minimised; style through statistics that add up, content, smoothness."""

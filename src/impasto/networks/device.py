@@ -1,0 +1,28 @@
+"""Devices: the only place that names one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def pick_device(name: DeviceName = "auto") -> torch.device:
+    """The device of that name; ``auto`` is the best there is: CUDA, else MPS, else the CPU.
+
+    Raises:
+        UsageError: This machine has no such device.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, found in there.items() if found))
+    if not there[name]:
+        raise UsageError(f"no {name} device on this machine: use --device auto")
+    return torch.device(name)

@@ -1,0 +1,1 @@
+"""synthesis: moves pixels downhill; the engine and style transfer."""

@@ -1,0 +1,76 @@
+"""Options of style transfer: the one definition of its keywords, flags, options file and recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+
+
+class StyleTransferOptions(BaseModel):
+    """How to paint one picture in the style of others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: Annotated[
+        int | None,
+        Field(ge=16, description="Longest side of the result in pixels. Default: the photograph's own, 1024 at most."),
+    ] = None
+    strength: Annotated[
+        float, Field(ge=0, le=1, description="From 0, the photograph untouched, to 1, nothing but style.")
+    ] = 0.5
+    style_weights: Annotated[
+        tuple[PositiveFloat, ...],
+        Field(description="How much each style counts, in the order given. Default: all the same."),
+    ] = ()
+    loss: Annotated[
+        Literal["gram", "wasserstein", "meanstd"],
+        Field(description="What of the style is compared: Gram matrices, Gaussians by Wasserstein distance, or means and deviations."),
+    ] = "gram"
+    network: Annotated[
+        str, Field(description="Whose activations: pocket (embedded), vgg19, vgg16, squeezenet1_0, squeezenet1_1, timm:NAME.")
+    ] = "pocket"
+    weights: Annotated[
+        Path | None, Field(description="A file of weights for the network, instead of the published ones.")
+    ] = None
+    taps: Annotated[
+        tuple[str, ...], Field(description="Layers whose statistics make the style. Default: the network's own choice.")
+    ] = ()
+    content_taps: Annotated[
+        tuple[str, ...], Field(description="Layers whose activations keep the content. Default: the network's own choice.")
+    ] = ()
+    pooling: Annotated[
+        Literal["max", "average", "l2"], Field(description="What pools in the network: max, or a smoother average or l2.")
+    ] = "max"
+    padding: Annotated[
+        Literal["zeros", "replicate"], Field(description="What convolutions see beyond the border.")
+    ] = "replicate"
+    init: Annotated[
+        str, Field(description="Where to start: content, noise, median (filtered noise), or a picture file.")
+    ] = "content"
+    color: Annotated[
+        Literal["keep", "match", "style"],
+        Field(description="The photograph's colours kept, the style's matched to the photograph's first, or the style's."),
+    ] = "style"
+    stroke: Annotated[
+        float, Field(ge=0.1, le=10, description="Size of the strokes: the style's scale, 1 when it is as large as the result.")
+    ] = 1.0
+    optimizer: Annotated[Literal["lbfgs", "adam"], Field(description="What moves the pixels.")] = "lbfgs"
+    quality: Annotated[
+        Literal["draft", "good", "best"],
+        Field(description="How much work: with a big network, draft is pocket alone, good ends on the big one, best uses it throughout."),
+    ] = "good"
+    smoothness: Annotated[
+        float, Field(ge=0, description="Weight of total variation; the pyramid makes it needless.")
+    ] = 0.0
+    seed: Annotated[int, Field(ge=0, description="Seed of all chance: the same seed gives the same picture.")] = 0
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
+    ] = "auto"
+
+    @model_validator(mode="after")
+    def _pocket_has_one_file(self) -> StyleTransferOptions:
+        if self.weights is not None and self.network == "pocket" and not self.weights.name.endswith(".safetensors"):
+            raise ValueError("weights of pocket must be a .safetensors file")
+        return self
