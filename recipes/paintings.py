@@ -337,9 +337,7 @@ def _stained_glass(rng: np.random.Generator, size: Size) -> np.ndarray:
     piece = piece.reshape(size)
     many = piece.max() + 1
     count = np.bincount(piece.ravel(), minlength=many)
-    colour = np.stack(
-        [np.bincount(piece.ravel(), scene.colour[..., c].ravel(), many) / count for c in range(3)], 1
-    )
+    colour = np.stack([np.bincount(piece.ravel(), scene.colour[..., c].ravel(), many) / count for c in range(3)], 1)
     colour = _vary(rng, colour, hue=0.03, saturation=0.08, value=0.12, boost=1.45)
     glass = np.stack([ndimage.gaussian_filter(colour[piece][..., c], 0.8) for c in range(3)], -1)
     ripple = 0.10 * _noise(rng, size, 26) + 0.06 * _noise(rng, size, 70)
@@ -347,9 +345,7 @@ def _stained_glass(rng: np.random.Generator, size: Size) -> np.ndarray:
     glow = 1.15 - 0.5 * room * np.exp(-inset / (6 * unit))
     glass = glass * (glow + ripple)[..., None] + 0.10 * (1 - np.exp(-inset / (14 * unit)))[..., None]
     wobble = 0.4 * unit * _noise(rng, size, 30)
-    lead = np.maximum(
-        _below(seam, 1.6 * unit * room + wobble), _below(scene.edge, 2.6 * unit * room + wobble * room)
-    )
+    lead = np.maximum(_below(seam, 1.6 * unit * room + wobble), _below(scene.edge, 2.6 * unit * room + wobble * room))
     metal = 0.07 + 0.10 * np.exp(-((inset / (0.9 * unit)) ** 2))
     return glass * (1 - lead[..., None]) + (lead * metal)[..., None] * np.array([0.9, 0.95, 1.1])
 
@@ -390,10 +386,7 @@ def _ink_hatching(rng: np.random.Generator, size: Size) -> np.ndarray:
         plate.ribbons(_trace(at, scene.angle + turn, length, 9), weight, scene.region)
     ink = plate.printed()
     ink = np.maximum(ink, _below(scene.edge, unit * (0.7 + 0.5 * _noise(rng, size, 20))))
-    paper = (
-        np.array([0.965, 0.925, 0.82])
-        * (1 + 0.02 * _noise(rng, size, 60) + 0.02 * _noise(rng, size, 4))[..., None]
-    )
+    paper = np.array([0.965, 0.925, 0.82]) * (1 + 0.02 * _noise(rng, size, 60) + 0.02 * _noise(rng, size, 4))[..., None]
     ink = ink[..., None] * (0.93 + 0.05 * _noise(rng, size, 50))[..., None]
     return paper * (1 - ink) + ink * np.array([0.07, 0.06, 0.12])
 
@@ -407,13 +400,9 @@ def _woodcut(rng: np.random.Generator, size: Size) -> np.ndarray:
     at = _scatter(rng, size, 6.5 * unit, 40 * unit)
     at = at[_at(light, at) > 0.12]
     paths = _trace(at, scene.angle, 46 * unit * rng.uniform(0.6, 1.3, len(at)), 12)
-    plate.ribbons(
-        paths, unit * (0.6 + 4.2 * _at(light, at) ** 1.3) * rng.uniform(0.8, 1.2, len(at)), scene.region
-    )
+    plate.ribbons(paths, unit * (0.6 + 4.2 * _at(light, at) ** 1.3) * rng.uniform(0.8, 1.2, len(at)), scene.region)
     room = _room(scene, unit)
-    small = np.clip((0.85 - room) * 6, 0, 1) * np.clip(
-        (light - 0.3) * 6, 0, 1
-    )  # cut clean between small forms
+    small = np.clip((0.85 - room) * 6, 0, 1) * np.clip((light - 0.3) * 6, 0, 1)  # cut clean between small forms
     key = 1 - np.maximum(plate.printed(), small)
     key = np.maximum(key, _below(scene.edge, 1.7 * unit * room))
     flat = _posterise(rng, scene)
@@ -433,9 +422,7 @@ def _watercolour(rng: np.random.Generator, size: Size) -> np.ndarray:
     x += unit * (5 * _noise(rng, size, 10) + 1.6 * _noise(rng, size, 40))
     soft = np.stack([ndimage.gaussian_filter(scene.colour[..., c], 2 * unit) for c in range(3)], -1)
     edge = ndimage.map_coordinates(np.minimum(scene.edge, 60 * unit), [y, x], order=1, mode="nearest")
-    wash = np.stack(
-        [ndimage.map_coordinates(soft[..., c], [y, x], order=1, mode="nearest") for c in range(3)], -1
-    )
+    wash = np.stack([ndimage.map_coordinates(soft[..., c], [y, x], order=1, mode="nearest") for c in range(3)], -1)
     wash = _vary(rng, wash.reshape(-1, 3), boost=1.35).reshape(wash.shape)
     grain = _noise(rng, size, 120) * 0.6 + _noise(rng, size, 60) * 0.4
     tone = wash.mean(-1) + 0.10 * _noise(rng, size, 7) + 0.04 * _noise(rng, size, 20)
@@ -690,9 +677,7 @@ def _settle(at: np.ndarray, angle: np.ndarray, size: Size) -> np.ndarray:
     cell, _ = _tiles(at, angle, size, stride)
     y, x = np.indices(cell.shape) * stride
     count = np.bincount(cell.ravel(), minlength=len(at))
-    middle = (
-        np.stack([np.bincount(cell.ravel(), a.ravel(), len(at)) for a in (y, x)], 1) / count.clip(1)[:, None]
-    )
+    middle = np.stack([np.bincount(cell.ravel(), a.ravel(), len(at)) for a in (y, x)], 1) / count.clip(1)[:, None]
     return np.where(count[:, None] > 0, middle, at)
 
 
@@ -750,9 +735,7 @@ def main() -> None:
     """Write the shipped set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ASSETS, help="folder to write to")
-    parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="instead of each one's own"
-    )
+    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="instead of each one's own")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for kind, (seed, height, width) in SHIPPED.items():

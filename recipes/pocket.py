@@ -130,7 +130,9 @@ def main() -> None:
 def photographs(data: Path) -> list[Tensor]:
     """The training photographs, as uint8 (3, h, w); nothing of ``contents`` or ``paintings`` is among them."""
     paths = sorted((data / "photos").glob("*")) + sorted((data / "imagenet-1k-samples").glob("*.jpg"))
-    return [torch.from_numpy(np.asarray(Image.open(p).convert("RGB")).copy()).permute(2, 0, 1) for p in paths if p.is_file()]
+    return [
+        torch.from_numpy(np.asarray(Image.open(p).convert("RGB")).copy()).permute(2, 0, 1) for p in paths if p.is_file()
+    ]
 
 
 def generated(folder: Path, each: int = 18, size: int = 320) -> list[Tensor]:
@@ -297,8 +299,15 @@ def schedule(t: float) -> float:
     return t / 0.05 if t < 0.05 else 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (t - 0.05) / 0.95))
 
 
-def keep(work: Path, step: int, student: nn.Module, heads: nn.Module, optimizer: torch.optim.Adam, pool: Pool,
-         chance: torch.Generator) -> None:
+def keep(
+    work: Path,
+    step: int,
+    student: nn.Module,
+    heads: nn.Module,
+    optimizer: torch.optim.Adam,
+    pool: Pool,
+    chance: torch.Generator,
+) -> None:
     """Write everything that a resumed training needs, or the old file stays."""
     tensors = {f"student.{k}": v for k, v in student.state_dict().items()}
     tensors |= {f"heads.{k}": v for k, v in heads.state_dict().items()}
@@ -310,8 +319,9 @@ def keep(work: Path, step: int, student: nn.Module, heads: nn.Module, optimizer:
     (work / "checkpoint.part").replace(work / "checkpoint.safetensors")
 
 
-def resume(work: Path, student: nn.Module, heads: nn.Module, optimizer: torch.optim.Adam, pool: Pool,
-           chance: torch.Generator) -> int:
+def resume(
+    work: Path, student: nn.Module, heads: nn.Module, optimizer: torch.optim.Adam, pool: Pool, chance: torch.Generator
+) -> int:
     """Put back what :func:`keep` wrote, and return the step to go on from (0 when there is none)."""
     path = work / "checkpoint.safetensors"
     if not path.exists():

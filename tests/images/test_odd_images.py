@@ -47,9 +47,7 @@ def odd(shared: Path) -> Path:
 
 
 def test_every_file_loads_or_is_refused_in_one_line(odd):
-    done = subprocess.run(
-        [sys.executable, "-c", READ_ALL, str(odd)], capture_output=True, text=True, timeout=90
-    )
+    done = subprocess.run([sys.executable, "-c", READ_ALL, str(odd)], capture_output=True, text=True, timeout=90)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     *results, grown = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(results) == sum(path.is_file() for path in odd.rglob("*"))

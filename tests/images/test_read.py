@@ -379,9 +379,7 @@ def as_nobody():
 
 
 def test_reading_says_nothing_on_the_terminal(tmp_path, scene, capfd):
-    path = save(
-        Image.fromarray(scene), tmp_path / "odd.jpg", icc_profile=b"broken", exif=b"Exif\0\0II*\0\xff"
-    )
+    path = save(Image.fromarray(scene), tmp_path / "odd.jpg", icc_profile=b"broken", exif=b"Exif\0\0II*\0\xff")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read(path).exif is None

@@ -159,9 +159,7 @@ def wait_for(condition: Any) -> None:
 # Downloading
 
 
-def test_a_file_is_downloaded_once_and_only_the_file_and_its_notes_stay(
-    site: Site, file: WeightsFile
-) -> None:
+def test_a_file_is_downloaded_once_and_only_the_file_and_its_notes_stay(site: Site, file: WeightsFile) -> None:
     seen: list[tuple[int, int | None]] = []
     path = fetch(file, progress=lambda done, total: seen.append((done, total)))
     assert path == file.path == fetch(file) and path.read_bytes() == BODY
@@ -174,9 +172,7 @@ def test_a_digest_prefix_without_a_length_is_enough(file: WeightsFile) -> None:
     assert fetch(unsized(file)).read_bytes() == BODY
 
 
-def test_the_mirror_serves_files_by_their_name(
-    site: Site, file: WeightsFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_mirror_serves_files_by_their_name(site: Site, file: WeightsFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMPASTO_MIRROR", f"{site.url}/mirror/weights/")
     fetch(WeightsFile(file.name, "http://nowhere.invalid/x/y.pth", file.sha256))
     assert site.gets == [("/mirror/weights/net.pth", None)]
@@ -254,9 +250,7 @@ def test_a_mirror_with_another_version_does_not_continue_this_one(site: Site, fi
 
 
 @pytest.mark.parametrize("known_size", [True, False])
-def test_a_part_that_is_whole_is_not_downloaded_again(
-    site: Site, file: WeightsFile, known_size: bool
-) -> None:
+def test_a_part_that_is_whole_is_not_downloaded_again(site: Site, file: WeightsFile, known_size: bool) -> None:
     place(file, BODY, ".part")
     assert fetch(file if known_size else unsized(file)).read_bytes() == BODY
     assert site.sent == 0 and len(site.gets) == (0 if known_size else 1)
@@ -273,18 +267,14 @@ def test_a_busy_server_is_asked_again(site: Site, file: WeightsFile) -> None:
     assert fetch(file).read_bytes() == BODY
 
 
-def test_a_server_that_stalls_is_asked_again(
-    site: Site, file: WeightsFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_stalls_is_asked_again(site: Site, file: WeightsFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "TIMEOUT", 0.1)
     site.stalls = [0.3]
     assert fetch(file).read_bytes() == BODY
     assert len(site.gets) == 2
 
 
-@pytest.mark.parametrize(
-    ("statuses", "asked", "reason"), [([404], 1, "404 Not Found"), ([503] * 9, 4, "503")]
-)
+@pytest.mark.parametrize(("statuses", "asked", "reason"), [([404], 1, "404 Not Found"), ([503] * 9, 4, "503")])
 def test_a_server_that_refuses_is_reported(
     site: Site, file: WeightsFile, statuses: list[int], asked: int, reason: str
 ) -> None:
@@ -310,9 +300,7 @@ def test_a_length_that_is_not_the_files_is_refused_before_a_byte_is_kept(
     assert not file.path.exists()
 
 
-def test_a_length_too_long_is_seen_through_where_the_true_one_is_unknown(
-    site: Site, file: WeightsFile
-) -> None:
+def test_a_length_too_long_is_seen_through_where_the_true_one_is_unknown(site: Site, file: WeightsFile) -> None:
     site.announced = 1000
     assert fetch(unsized(file)).read_bytes() == BODY
 
@@ -364,9 +352,7 @@ def test_an_address_that_leads_nowhere_is_reported(file: WeightsFile, url: str, 
         fetch(WeightsFile(file.name, url, file.sha256))
 
 
-def test_a_host_that_is_not_there_is_not_waited_for(
-    file: WeightsFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_that_is_not_there_is_not_waited_for(file: WeightsFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "PATIENCE", (60.0,) * 4)
     with socket.socket() as unheard:  # bound, but not listening
         unheard.bind(("127.0.0.1", 0))
@@ -398,9 +384,7 @@ def test_the_right_file_saved_by_hand_is_accepted(site: Site, file: WeightsFile)
 
 def test_a_wrong_file_saved_by_hand_is_refused_and_left_alone(site: Site, file: WeightsFile) -> None:
     path = place(file, OTHER)
-    with pytest.raises(
-        ImpastoError, match=f"net.pth is not the net.pth of .*{digest(OTHER)}.*{digest(BODY)}"
-    ):
+    with pytest.raises(ImpastoError, match=f"net.pth is not the net.pth of .*{digest(OTHER)}.*{digest(BODY)}"):
         fetch(file)
     assert path.read_bytes() == OTHER and site.gets == []
 
@@ -474,9 +458,7 @@ def test_a_disk_that_fills_up_is_reported(file: WeightsFile) -> None:
     assert not file.path.exists()
 
 
-def test_room_is_looked_for_before_a_byte_is_written(
-    file: WeightsFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_is_looked_for_before_a_byte_is_written(file: WeightsFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights.shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
     with pytest.raises(ImpastoError, match=r"no room for net\.pth .* 0\.3 MB needed, 0\.1 free"):
         fetch(file)
@@ -579,9 +561,7 @@ def test_what_the_hub_does_not_have_is_a_mistake_of_the_asker(hub: Site, repo_id
 
 def test_a_hub_that_cannot_be_reached_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://nowhere.invalid/")
-    with pytest.raises(
-        ImpastoError, match="cannot ask http://nowhere.invalid .*name resolution.*--weights FILE"
-    ):
+    with pytest.raises(ImpastoError, match="cannot ask http://nowhere.invalid .*name resolution.*--weights FILE"):
         hub_file(REPO)
 
 
@@ -596,9 +576,7 @@ def test_home_is_the_users_cache_unless_told(monkeypatch: pytest.MonkeyPatch, tm
         assert weights.home() == tmp_path / "impasto"
 
 
-@pytest.mark.parametrize(
-    ("name", "sha256"), [("../net.pth", "0" * 8), ("net.pth", "0" * 7), ("net.pth", "Z" * 64)]
-)
+@pytest.mark.parametrize(("name", "sha256"), [("../net.pth", "0" * 8), ("net.pth", "0" * 7), ("net.pth", "Z" * 64)])
 def test_a_description_that_cannot_be_right_is_refused(name: str, sha256: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         WeightsFile(name, "http://x", sha256)

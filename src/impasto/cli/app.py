@@ -65,5 +65,3 @@ def _plain(error: CycloptsError) -> str:
 
         return "; ".join("--" + describe(problem).replace("_", "-", 1) for problem in cause.errors())
     return str(error)
-
-

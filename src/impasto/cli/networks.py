@@ -148,7 +148,11 @@ def verify(name: str | None = None, /, *, voice: Voice = QUIET) -> None:
         file = _file(each)
         if file is not None:
             good[each] = verify_file(file)
-    say("\n".join(f"{n}: {path} is right" for n, path in good.items()) or "no downloaded weights to verify", voice, verified=good)
+    say(
+        "\n".join(f"{n}: {path} is right" for n, path in good.items()) or "no downloaded weights to verify",
+        voice,
+        verified=good,
+    )
 
 
 def _file(name: str):  # type: ignore[no-untyped-def]

@@ -32,9 +32,7 @@ def show(picture: Path, /, *, voice: Voice = QUIET) -> None:
     say(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True).rstrip(), voice, **facts)
 
 
-def rerun(
-    picture: Path, /, *, search: tuple[Path, ...] = (), out: Path | None = None, voice: Voice = QUIET
-) -> int:
+def rerun(picture: Path, /, *, search: tuple[Path, ...] = (), out: Path | None = None, voice: Voice = QUIET) -> int:
     """Make a picture again from its recipe, and say how far the two differ.
 
     Nothing is written unless --out is given. The exit code is 0 when they are identical, else 1.

@@ -57,7 +57,9 @@ def stylize(
     from impasto.runs.options_file import read_options, validate
     from impasto.synthesis import stylize as craft
 
-    values = (read_options(StyleTransferOptions, options_file) if options_file else {}) | options.model_dump(exclude_unset=True)
+    values = (read_options(StyleTransferOptions, options_file) if options_file else {}) | options.model_dump(
+        exclude_unset=True
+    )
     options = validate(StyleTransferOptions, values)
     styles = [style, *more_styles]
     out = out or default_output(content, styles)

@@ -61,9 +61,7 @@ def read(path: str | Path, *, max_pixels: int | None = None) -> Picture:
     alpha = _tensor(image[channels]) if image.bands > channels else None
     palette = image.get_typeof("palette") != 0
     return Picture(
-        pixels=_tensor(_in_srgb(image.extract_band(0, n=channels), kind, icc))
-        .expand(-1, 3, -1, -1)
-        .contiguous(),
+        pixels=_tensor(_in_srgb(image.extract_band(0, n=channels), kind, icc)).expand(-1, 3, -1, -1).contiguous(),
         alpha=alpha,
         icc=icc,
         exif=upright(source.exif),
@@ -107,8 +105,7 @@ def _colours(path: Path, image: Any) -> tuple[str, int, str]:
     mode, channels, kind = _COLOURS.get(image.interpretation, ("", 0, ""))
     if not mode or not channels <= image.bands <= channels + 1:
         raise UsageError(
-            f"{path} has {image.bands} channels of {image.interpretation} colour: "
-            "save it as gray, RGB or CMYK"
+            f"{path} has {image.bands} channels of {image.interpretation} colour: save it as gray, RGB or CMYK"
         )
     return mode, channels, kind
 

@@ -63,9 +63,7 @@ def _what_happened(path: Path, error: OSError | ValueError) -> str:
         case errno.ENOSPC | errno.EDQUOT:
             return f"{path} was not written, the disk is full: free some space or choose another folder"
         case errno.EFBIG:
-            return (
-                f"{path} was not written, it is larger than a file may be: raise the limit or make it smaller"
-            )
+            return f"{path} was not written, it is larger than a file may be: raise the limit or make it smaller"
         case errno.ENOENT:
             return f"{path} was not written, the folder {path.parent} does not exist: create it first"
         case errno.ENOTDIR:

@@ -18,6 +18,11 @@ def resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tens
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
+def size_of(image: Float[Tensor, "b c h w"]) -> tuple[int, int]:
+    """(height, width) of an image."""
+    return int(image.shape[-2]), int(image.shape[-1])
+
+
 def fit(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """(height, width) of the same proportions with the longer side ``longest``, each side at least 1.
 
@@ -29,7 +34,7 @@ def fit(size: tuple[int, int], longest: int) -> tuple[int, int]:
 
 
 def pyramid(size: tuple[int, int], smallest: int, factor: float = 2.0) -> list[tuple[int, int]]:
-    """Sizes from coarse to fine, each ``factor`` times the one before; the longest side starts at ``smallest`` or above.
+    """Sizes from coarse to fine, each ``factor`` times the one before, none smaller than ``smallest``.
 
     >>> pyramid((384, 512), 128)
     [(96, 128), (192, 256), (384, 512)]

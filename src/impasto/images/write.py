@@ -177,7 +177,5 @@ def _heic(path: Path, image: Any, quality: int, **blobs: bytes | None) -> bytes:
             **present,
         )
     except (RuntimeError, ValueError) as error:
-        raise ImpastoError(
-            f"{path} was not written, no HEIC can be made of it here ({error}): write .avif"
-        ) from error
+        raise ImpastoError(f"{path} was not written, no HEIC can be made of it here ({error}): write .avif") from error
     return file.getvalue()

@@ -2,14 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.losses.statistics import DIAGONAL_MOMENTS, SECOND_MOMENTS, Statistic, Sums, covariance, deviation, gram, mean
-from impasto.losses.wasserstein import Gaussian, gaussian_of, gaussian_wasserstein
+from impasto.losses.statistics import (
+    DIAGONAL_MOMENTS,
+    SECOND_MOMENTS,
+    Statistic,
+    Sums,
+    deviation,
+    gram,
+    mean,
+)
+from impasto.losses.wasserstein import gaussian_of, gaussian_wasserstein
 
 StyleLossName = Literal["gram", "wasserstein", "meanstd"]
 
@@ -26,9 +33,9 @@ class StyleLoss:
     """
 
     statistic: Statistic
-    target: Callable[[Sums], object]
-    distance: Callable[[Sums, object], Float[Tensor, ""]]
-    size: Callable[[object], float]
+    target: Callable[[Sums], Any]
+    distance: Callable[[Sums, Any], Float[Tensor, ""]]
+    size: Callable[[Any], float]
 
 
 def gram_distance(sums: Sums, target: Float[Tensor, "c c"]) -> Float[Tensor, ""]:

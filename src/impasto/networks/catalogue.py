@@ -55,7 +55,9 @@ ENTRIES: dict[str, Entry] = {
             "vgg19",
             "the network of Gatys et al.: the reference for style; to conv5_4, with its classifier",
             "CC BY 4.0",
-            _torchvision("vgg19-dcbb9e9d.pth", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", 574673361),
+            _torchvision(
+                "vgg19-dcbb9e9d.pth", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", 574673361
+            ),
             VGG_STYLE,
             ("relu4_2",),
         ),
@@ -63,7 +65,9 @@ ENTRIES: dict[str, Entry] = {
             "vgg16",
             "the smaller VGG, of Johnson et al.'s perceptual losses",
             "CC BY 4.0",
-            _torchvision("vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", 553433881),
+            _torchvision(
+                "vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", 553433881
+            ),
             VGG_STYLE,
             ("relu3_3",),
         ),
@@ -79,7 +83,9 @@ ENTRIES: dict[str, Entry] = {
             "squeezenet1_1",
             "5 MB: as squeezenet1_0 at 2.4 times less computation",
             "BSD-2-Clause",
-            _torchvision("squeezenet1_1-b8a52dc0.pth", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b"),
+            _torchvision(
+                "squeezenet1_1-b8a52dc0.pth", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b"
+            ),
             FIRE_STYLE["squeezenet1_1"],
             ("features.6",),
         ),

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 Pooling = Literal["max", "average", "l2"]
@@ -20,18 +19,16 @@ class ScaledPool(nn.Module):
     def __init__(self, like: nn.MaxPool2d, kind: Literal["average", "l2"]) -> None:
         super().__init__()
         self.kind = kind
-        self.window = {"kernel_size": like.kernel_size, "stride": like.stride, "ceil_mode": like.ceil_mode}
-        self.padding = like.padding
+        kernel = like.kernel_size
+        self.area = kernel**2 if isinstance(kernel, int) else kernel[0] * kernel[1]
+        self.mean = nn.AvgPool2d(like.kernel_size, like.stride, like.padding, like.ceil_mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) → (B, C, h / stride, w / stride)."""
         if self.kind == "average":
-            return F.avg_pool2d(x, padding=self.padding, **self.window) * AVERAGE_SCALE
+            return AVERAGE_SCALE * self.mean(x)  # type: ignore[no-any-return]
         # the root of the sum of squares; ε keeps the gradient of an all-zero window finite
-        kernel = self.window["kernel_size"]
-        area = kernel * kernel if isinstance(kernel, int) else kernel[0] * kernel[1]
-        mean = F.avg_pool2d(x.square(), padding=self.padding, **self.window)
-        return (mean * area + 1e-8).sqrt() * L2_SCALE
+        return (self.mean(x.square()) * self.area + 1e-8).sqrt() * L2_SCALE  # type: ignore[no-any-return]
 
 
 def exchange(module: nn.Module, *, pooling: Pooling = "max", padding: Padding = "zeros") -> None:

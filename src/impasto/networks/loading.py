@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UsageError(f"{path} is not a readable file of weights ({type(error).__name__}): give a safetensors or a .pth file") from error
+        raise UsageError(
+            f"{path} is not a readable file of weights ({type(error).__name__}): give a safetensors or a .pth file"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UsageError(f"{path} does not hold a dictionary of tensors: save the network's state_dict()")
     return state
@@ -86,7 +89,9 @@ def _torchvision(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -
         module = getattr(models, entry.name)()
     depths = [int(key.split(".")[1]) for key in state if key.startswith("features.") and key.split(".")[1].isdigit()]
     if not depths:
-        raise UsageError(f"{path} holds no weights of {entry.name} (no key features.N.…): is it another network's file?")
+        raise UsageError(
+            f"{path} holds no weights of {entry.name} (no key features.N.…): is it another network's file?"
+        )
     whole = max(depths) == max(int(k.split(".")[1]) for k in module.state_dict() if k.startswith("features."))
     if not whole:
         module.features = module.features[: max(depths) + 2]  # and the ReLU after the last convolution
@@ -126,7 +131,7 @@ def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, i
     path = Path(weights) if weights is not None else fetch(timm_weights(model), progress=progress)
     _require_timm(model)
     module = timm.create_model(model, pretrained=False)
-    settings = module.pretrained_cfg
+    settings: dict[str, Any] = module.pretrained_cfg
     _fill(module, read_weights(path), name, path)
     stages = [info["module"] for info in getattr(module, "feature_info", []) if info.get("module")]
     return Network(

@@ -1,6 +1,6 @@
 """Taps: the activations of chosen layers of a network, for one picture or many."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from jaxtyping import Float
@@ -30,16 +30,14 @@ class Taps:
         self.network = network
         self.names = tuple(dict.fromkeys(names))
         modules = dict(network.module.named_modules())
-        self._paths = {}
+        self._paths: dict[str, str] = {}
         for name in self.names:
             path = network.aliases.get(name, name)
             if not path or path not in modules:
-                raise UsageError(
-                    f"{network.name} has no tap {name!r}: it has {nearest(name, network.tap_names())}"
-                )
-            self._paths[path] = name
-        self._modules = {path: modules[path] for path in self._paths}
-        self._chain = _chain_to(network, set(self._paths))
+                raise UsageError(f"{network.name} has no tap {name!r}: it has {nearest(name, network.tap_names())}")
+            self._paths[name] = path
+        self._modules = {path: modules[path] for path in self._paths.values()}
+        self._chain = _chain_to(network, set(self._modules))
 
     def __call__(self, image: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, "b c h_l w_l"]]:
         """Activations by tap name, for pictures in [0, 1]; normalisation is the network's own affair.
@@ -56,8 +54,10 @@ class Taps:
             if "too small" not in str(error) and "greater than actual input size" not in str(error):
                 raise
             size = "×".join(map(str, image.shape[:-3:-1]))
-            raise UsageError(f"a picture of {size} pixels is too small for {self.network.name} to {self.names[-1]}") from error
-        return {name: found[path] for path, name in self._paths.items()}
+            raise UsageError(
+                f"a picture of {size} pixels is too small for {self.network.name} to {self.names[-1]}"
+            ) from error
+        return {name: found[path] for name, path in self._paths.items()}
 
     def geometry(self) -> dict[str, TapGeometry]:
         """Stride and receptive field of each tap, measured on the network itself."""
@@ -68,19 +68,19 @@ class Taps:
         fresh = False  # whether x is a convolution's output that nobody else holds: a ReLU may then write over it
         for path, layer in self._chain:
             x = torch.relu_(x) if fresh and isinstance(layer, nn.ReLU) else layer(x)
-            fresh = isinstance(layer, nn.Conv2d) and path not in self._paths
-            if path in self._paths:
+            fresh = isinstance(layer, nn.Conv2d) and path not in self._modules
+            if path in self._modules:
                 found[path] = x
         return found
 
     def _run_hooked(self, image: Tensor) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
 
-        def catch(path: str):
+        def catch(path: str) -> Callable[[nn.Module, object, Tensor], None]:
             def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
                 # a copy, because the next layer may work in place; the graph runs through it
                 found[path] = output.clone()
-                if len(found) == len(self._paths):
+                if len(found) == len(self._modules):
                     raise _DeepEnough
 
             return hook
@@ -93,7 +93,7 @@ class Taps:
         finally:
             for handle in handles:
                 handle.remove()
-        if missing := [self._paths[path] for path in self._paths if path not in found]:
+        if missing := [name for name, path in self._paths.items() if path not in found]:
             raise UsageError(f"{self.network.name} never runs {', '.join(missing)}: choose a layer that it runs")
         return found
 

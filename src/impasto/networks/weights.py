@@ -115,9 +115,7 @@ def verify(file: WeightsFile) -> Path:
         return path
 
 
-def hub_file(
-    repo_id: str, filename: str = "model.safetensors", *, offline: bool | None = None
-) -> WeightsFile:
+def hub_file(repo_id: str, filename: str = "model.safetensors", *, offline: bool | None = None) -> WeightsFile:
     """Describe a file of the Hugging Face hub, such as timm's weights, by asking the hub for its digest.
 
     A file that is in the cache and verified is described from there and the hub is not asked: what has been
@@ -385,11 +383,7 @@ def _remembered(path: Path) -> str | None:
     """The sha256 that was noted, if the file has not changed since."""
     try:
         note, now = json.loads(_note_of(path).read_text()), path.stat()
-        return (
-            str(note["sha256"])
-            if (note["size"], note["mtime_ns"]) == (now.st_size, now.st_mtime_ns)
-            else None
-        )
+        return str(note["sha256"]) if (note["size"], note["mtime_ns"]) == (now.st_size, now.st_mtime_ns) else None
     except (OSError, ValueError, KeyError, TypeError):  # none, or half-written: the file will be hashed
         return None
 

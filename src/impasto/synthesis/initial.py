@@ -8,15 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.images import Picture
-from impasto.images.resize import resize
+from impasto.images.resize import resize, size_of
 
 NOISE = 0.15  # standard deviation around the photograph's mean colour
 MEDIAN_WINDOW = 7
 
 
-def initial(
-    name: str, content: Float[Tensor, "1 3 h w"], start: Picture | None, seed: int
-) -> Float[Tensor, "1 3 h w"]:
+def initial(name: str, content: Float[Tensor, "1 3 h w"], start: Picture | None, seed: int) -> Float[Tensor, "1 3 h w"]:
     """The first picture, at the content's size.
 
     Args:
@@ -29,7 +27,7 @@ def initial(
         return content.clone()
     if name not in ("noise", "median"):
         assert start is not None
-        return resize(start.pixels.to(content), tuple(content.shape[-2:])).clamp(0, 1)
+        return resize(start.pixels.to(content), size_of(content)).clamp(0, 1)
     chance = torch.Generator().manual_seed(seed)
     noise = torch.randn(content.shape, generator=chance).to(content)
     if name == "median":

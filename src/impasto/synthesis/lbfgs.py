@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
 
 SUFFICIENT_DECREASE = 1e-4  # c₁ of the Wolfe conditions
 CURVATURE = 0.9  # c₂; both as Nocedal and Wright (2006) recommend for quasi-Newton directions, section 3.1
@@ -25,6 +25,14 @@ class Point:
 
 
 Evaluate = Callable[[Tensor], Point]
+
+
+class Sample(NamedTuple):
+    """Loss and slope at some length along a direction; a loss that was not finite counts as infinite."""
+
+    length: float
+    loss: float
+    slope: float
 
 
 @dataclass
@@ -91,46 +99,50 @@ def lbfgs(evaluate: Evaluate, start: Tensor, history: int = 20, first_step: floa
         yield point
 
 
-def _line_search(evaluate: Evaluate, start: Point, direction: Tensor, slope: float, length: float, most: int = 12) -> Point | None:
-    """A point along the direction that satisfies the strong Wolfe conditions (Nocedal and Wright, algorithms 3.5, 3.6).
+def _line_search(
+    evaluate: Evaluate, start: Point, direction: Tensor, slope: float, length: float, most: int = 12
+) -> Point | None:
+    """A point along the direction that satisfies the strong Wolfe conditions.
 
+    Nocedal and Wright (2006), algorithms 3.5 and 3.6 in one loop: ``high`` is None until the minimum is bracketed.
     With ``most`` evaluations spent, the best point that went down is good enough; None when none did.
     """
-    low, high = (0.0, start.loss, slope), None
+    low, high = Sample(0.0, start.loss, slope), None
     best: Point | None = None
     for _ in range(most):
         point = evaluate(start.x.add(direction, alpha=length))
-        loss, here = point.loss, _dot(point.gradient, direction)
-        finite = math.isfinite(loss) and math.isfinite(here)
-        if finite and loss < start.loss and (best is None or loss < best.loss):
+        here = Sample(length, point.loss, _dot(point.gradient, direction))
+        if not (math.isfinite(here.loss) and math.isfinite(here.slope)):
+            here = Sample(length, math.inf, 0.0)
+        elif here.loss < start.loss and (best is None or here.loss < best.loss):
             best = point
-        if not finite or loss > start.loss + SUFFICIENT_DECREASE * length * slope or loss >= low[1]:
-            high = (length, loss, here) if finite else (length, None, None)
-        elif abs(here) <= -CURVATURE * slope:
+        if here.loss > start.loss + SUFFICIENT_DECREASE * length * slope or here.loss >= low.loss:
+            high = here
+        elif abs(here.slope) <= -CURVATURE * slope:
             return point
         else:
-            if here * (1.0 if high is None else high[0] - low[0]) >= 0:
+            if here.slope * (1.0 if high is None else high.length - low.length) >= 0:
                 high = low
-            low = (length, loss, here)
+            low = here
         length = _next_length(low, high)
     return best
 
 
-def _next_length(low: tuple, high: tuple | None) -> float:
-    """The minimum of the cubic through both ends (eq. 3.59), kept off the ends; a longer step while nothing bounds it."""
+def _next_length(low: Sample, high: Sample | None) -> float:
+    """The minimum of the cubic through both ends (eq. 3.59), kept off them; a longer step while nothing bounds it."""
     if high is None:
-        return max(low[0] * 2.5, 1e-12)
-    (a, loss_a, slope_a), (b, loss_b, slope_b) = low, high
-    if loss_b is None:
-        return a + (b - a) / 4
-    d1 = slope_a + slope_b - 3 * (loss_a - loss_b) / (a - b)
-    under = d1 * d1 - slope_a * slope_b
+        return low.length * 2.5
+    if math.isinf(high.loss):
+        return low.length + (high.length - low.length) / 4
+    apart = high.length - low.length
+    d1 = low.slope + high.slope + 3 * (low.loss - high.loss) / apart
+    under = d1 * d1 - low.slope * high.slope
     if under < 0:
-        return (a + b) / 2
-    d2 = (1 if b > a else -1) * under**0.5
-    bottom = slope_b - slope_a + 2 * d2
-    length = b - (b - a) * (slope_b + d2 - d1) / bottom if bottom else (a + b) / 2
-    left, right = min(a, b), max(a, b)
+        return (low.length + high.length) / 2
+    d2 = math.copysign(math.sqrt(under), apart)
+    bottom = high.slope - low.slope + 2 * d2
+    length = high.length - apart * (high.slope + d2 - d1) / bottom if bottom else (low.length + high.length) / 2
+    left, right = sorted((low.length, high.length))
     margin = 0.1 * (right - left)
     return min(max(length, left + margin), right - margin)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -26,7 +27,7 @@ class StyleTerm:
 
     tap: str
     loss: StyleLoss
-    target: object
+    target: Any
     weight: float
 
 
@@ -119,4 +120,4 @@ def content_weight(strength: float) -> float:
     return MIDDLE * ((1 - strength) / strength) ** 2
 
 
-MIDDLE = 0.05
+MIDDLE = 0.02

@@ -26,10 +26,11 @@ class StyleTransferOptions(BaseModel):
     ] = ()
     loss: Annotated[
         Literal["gram", "wasserstein", "meanstd"],
-        Field(description="What of the style is compared: Gram matrices, Gaussians by Wasserstein distance, or means and deviations."),
+        Field(description="What is compared: Gram matrices, Gaussians (Wasserstein distance), means and deviations."),
     ] = "gram"
     network: Annotated[
-        str, Field(description="Whose activations: pocket (embedded), vgg19, vgg16, squeezenet1_0, squeezenet1_1, timm:NAME.")
+        str,
+        Field(description="Whose activations: pocket (embedded), vgg19, vgg16, squeezenet1_0 or _1, timm:NAME."),
     ] = "pocket"
     weights: Annotated[
         Path | None, Field(description="A file of weights for the network, instead of the published ones.")
@@ -38,28 +39,37 @@ class StyleTransferOptions(BaseModel):
         tuple[str, ...], Field(description="Layers whose statistics make the style. Default: the network's own choice.")
     ] = ()
     content_taps: Annotated[
-        tuple[str, ...], Field(description="Layers whose activations keep the content. Default: the network's own choice.")
+        tuple[str, ...],
+        Field(description="Layers whose activations keep the content. Default: the network's own choice."),
     ] = ()
     pooling: Annotated[
-        Literal["max", "average", "l2"], Field(description="What pools in the network: max, or a smoother average or l2.")
+        Literal["max", "average", "l2"],
+        Field(description="What pools in the network: max, or a smoother average or l2."),
     ] = "max"
-    padding: Annotated[
-        Literal["zeros", "replicate"], Field(description="What convolutions see beyond the border.")
-    ] = "replicate"
+    padding: Annotated[Literal["zeros", "replicate"], Field(description="What convolutions see beyond the border.")] = (
+        "replicate"
+    )
     init: Annotated[
         str, Field(description="Where to start: content, noise, median (filtered noise), or a picture file.")
     ] = "content"
     color: Annotated[
         Literal["keep", "match", "style"],
-        Field(description="The photograph's colours kept, the style's matched to the photograph's first, or the style's."),
+        Field(
+            description="The photograph's colours kept, the style's matched to the photograph's first, or the style's."
+        ),
     ] = "style"
     stroke: Annotated[
-        float, Field(ge=0.1, le=10, description="Size of the strokes: the style's scale, 1 when it is as large as the result.")
+        float,
+        Field(
+            ge=0.1, le=10, description="Size of the strokes: the style's scale, 1 when it is as large as the result."
+        ),
     ] = 1.0
     optimizer: Annotated[Literal["lbfgs", "adam"], Field(description="What moves the pixels.")] = "lbfgs"
     quality: Annotated[
         Literal["draft", "good", "best"],
-        Field(description="How much work: with a big network, draft is pocket alone, good ends on the big one, best uses it throughout."),
+        Field(
+            description="How much work. With a big network: pocket alone, then the big one, or the big one throughout."
+        ),
     ] = "good"
     smoothness: Annotated[
         float, Field(ge=0, description="Weight of total variation; the pyramid makes it needless.")

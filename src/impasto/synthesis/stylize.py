@@ -18,7 +18,7 @@ from impasto import networks
 from impasto.errors import UsageError
 from impasto.images import Picture, read, write
 from impasto.images.colour import keep_colours, match_colours
-from impasto.images.resize import fit, resize
+from impasto.images.resize import fit, resize, size_of
 from impasto.losses.style import STYLE_LOSSES
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
@@ -133,7 +133,9 @@ def stylize(
     job = prepare(content, [styles] if isinstance(styles, Path | str | Picture) else styles, options)
     finished = True
     with ExitStack() as readers:
-        listeners = [progress] if progress else [readers.enter_context(ProgressBar())] if in_notebook() else []
+        listeners: list[Callable[[StyleTransferProgress], object]] = []
+        if progress or in_notebook():
+            listeners.append(progress or readers.enter_context(ProgressBar()))
         if preview:
             listeners.append(_preview(Path(preview), job.size))
         try:
@@ -210,7 +212,9 @@ def prepare(content: Source, styles: Sequence[Source], options: StyleTransferOpt
 
 def paint(job: Job) -> Iterator[StyleTransferProgress]:
     """Go through the stages from coarse to fine; yields every step."""
-    options, image, smaller = job.options, None, None
+    options = job.options
+    image: Tensor | None = None
+    smaller = job.content.pixels
     whole = sum(stage.cost for stage in job.stages)
     before = 0.0
     for index, stage in enumerate(job.stages):
@@ -218,7 +222,7 @@ def paint(job: Job) -> Iterator[StyleTransferProgress]:
         content = _sized(job.content.pixels, stage.size, job.device)
         weights = options.style_weights or (1.0,) * len(job.styles)
         styles = [
-            (_sized(style, style_size(style.shape[-2:], stage.size, options.stroke), job.device), weight)
+            (_sized(style, style_size(size_of(style), stage.size, options.stroke), job.device), weight)
             for style, weight in zip(job.styles, weights, strict=True)
         ]
         objective = style_transfer_objective(
@@ -236,9 +240,7 @@ def paint(job: Job) -> Iterator[StyleTransferProgress]:
         elif image.shape != content.shape:
             image = enlarge(image, content, smaller, options.init == "content")
         smaller = content
-        for step in descend(
-            objective, image, stage.steps, optimizer=options.optimizer, history=stage.history
-        ):
+        for step in descend(objective, image, stage.steps, optimizer=options.optimizer, history=stage.history):
             image = step.image
             done = (before + stage.cost * min(1.0, step.step / stage.steps)) / whole
             yield StyleTransferProgress(index, job.stages, step.step, done, step.losses, image)
@@ -255,7 +257,7 @@ def enlarge(
 
     Enlarged alone, it is smooth, far from any painting, and the first steps are spent on getting fine detail back.
     """
-    size = content.shape[-2:]
+    size = size_of(content)
     larger = resize(image, size)
     return larger + content - resize(smaller, size) if with_detail else larger
 
@@ -267,12 +269,14 @@ def style_size(style: tuple[int, int], size: tuple[int, int], stroke: float) -> 
     return max(SMALLEST_SIDE, round(style[0] * scale)), max(SMALLEST_SIDE, round(style[1] * scale))
 
 
-def _finish(job: Job, painted: StyleTransferProgress, history: list[dict[str, float]], finished: bool) -> StyleTransferResult:
+def _finish(
+    job: Job, painted: StyleTransferProgress, history: list[dict[str, float]], finished: bool
+) -> StyleTransferResult:
     """The picture as it will be written: at its full size, in range, in the photograph's frame."""
     content = resize(job.content.pixels, job.size).clamp(0, 1)
     pixels = painted.image.float().cpu()
-    if pixels.shape[-2:] != job.size:  # interrupted on the way up
-        smaller = resize(job.content.pixels, tuple(pixels.shape[-2:])).clamp(0, 1)
+    if size_of(pixels) != job.size:  # interrupted on the way up
+        smaller = resize(job.content.pixels, size_of(pixels)).clamp(0, 1)
         pixels = enlarge(pixels, content, smaller, with_detail=True)
     pixels = pixels.clamp(0, 1)
     if job.options.color == "keep":
