@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     options = parser.parse_args()
     network = networks.load(options.network, weights=options.weights, padding="replicate")
-    print("| pair | way | loss at the last scale's start | after 10 steps | at the end | seconds |\n" + "|---" * 6 + "|")
+    print(
+        "| pair | way | loss at the last scale's start | after 10 steps | at the end | seconds |\n" + "|---" * 6 + "|"
+    )
     for content, painting in PAIRS:
         photo = read(options.shared / "data" / "contents" / f"{content}.jpg").pixels
         style = read(options.shared / "data" / "paintings" / f"{painting}.jpg").pixels

@@ -27,6 +27,7 @@ CONTENTS = ("tubingen", "golden_gate", "brad_pitt")
 PAINTINGS = ("starry_night_google", "the_scream", "great_wave", "woman_with_hat_matisse", "la_muse", "seated-nude")
 JUDGES = ("relu1_1", "relu2_1", "relu3_1")
 STRENGTH = 0.7
+STEPS = 25
 
 
 def main() -> None:
@@ -37,15 +38,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--contents", nargs="+", default=CONTENTS)
     parser.add_argument("--paintings", nargs="+", default=PAINTINGS)
-    parser.add_argument("--without-vgg", action="store_true", help="paint with pocket alone, while it is being trained")
+    parser.add_argument("--painters", nargs="+", default=["pocket", "vgg19"], choices=["pocket", "vgg19"])
     parser.add_argument("--sheet", type=Path, help="where to write the contact sheet")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     weights = options.shared / "weights" / "vgg19_to_conv3_4.safetensors"
     vgg = networks.load("vgg19", weights=weights)
-    painters = {"pocket": {"network": "pocket"}}
-    if not options.without_vgg:
-        painters["vgg19"] = {"network": "vgg19", "weights": weights, "quality": "best"}
+    settings_of = {"pocket": {"network": "pocket"}, "vgg19": {"network": "vgg19", "weights": weights}}
+    painters = {name: settings_of[name] for name in options.painters}
 
     rows, sheet = [], []
     print(
@@ -99,8 +99,9 @@ def painted(options, painter: str, settings: dict, content: Path, painting: Path
     note = path.with_suffix(".json")
     if not note.exists():
         began = time.monotonic()
-        # the same steps for both: "best" of the big network throughout, against pocket at "best"
-        result = stylize(content, painting, size=options.size, strength=STRENGTH, **{"quality": "best"} | settings)
+        # "best" is the big network at every scale, so both make the same steps at the same sizes
+        same = {"size": options.size, "strength": STRENGTH, "steps": STEPS, "quality": "best"}
+        result = stylize(content, painting, **same | settings)
         result.save(path)
         note.write_text(json.dumps({"seconds": time.monotonic() - began, "steps": len(result.history)}))
     return read(path).pixels, json.loads(note.read_text())["seconds"]

@@ -1,5 +1,7 @@
 """Resizing: no aliasing, no shift, sizes in proportion, and the pyramid from small to large."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import assume, given
@@ -57,7 +59,7 @@ def test_pyramids_go_from_coarse_to_fine_and_end_at_the_size(height, width, smal
     longest = [max(size) for size in sizes]
     assert sizes[-1] == (height, width)
     assert longest == sorted(set(longest))
-    for small, large in zip(longest, longest[1:], strict=False):
+    for small, large in pairwise(longest):
         assert abs(large / 2 - small) <= 1
     assume(len(sizes) > 1)
     assert smallest <= longest[0] <= 2 * smallest

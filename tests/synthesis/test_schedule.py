@@ -51,8 +51,7 @@ def test_pocket_does_all_its_own_work(size):
 @SIZES
 def test_a_big_network_is_left_out_finishes_or_does_everything(size):
     draft, good, best = (
-        [stage.network for stage in schedule(size, Options(quality=quality, network="vgg19"))]
-        for quality in QUALITIES
+        [stage.network for stage in schedule(size, Options(quality=quality, network="vgg19"))] for quality in QUALITIES
     )
     assert set(draft) == {"pocket"}
     assert set(good[:-1]) == {"pocket"} and good[-1] == "vgg19"

@@ -6,25 +6,28 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from impasto import __version__
+from impasto.cli.demo import demo
+from impasto.cli.networks import networks
+from impasto.cli.recipes import rerun, show
+from impasto.cli.stylize import stylize
 from impasto.cli.terminal import complain
 from impasto.errors import ImpastoError
 
-HELP = """Paint with pretrained image networks, and look inside them.
+HELP = "Paint with pretrained image networks, and look inside them."
 
-Examples:
+EXAMPLES = """Examples:
 
     impasto demo
     impasto stylize photo.jpg painting.jpg
     impasto stylize photo.jpg painting.jpg --strength 0.8 --color keep --size 1500
     impasto rerun photo-painting.png
+
+`impasto COMMAND --help` explains a command and its options.
 """
 
-app = App(name="impasto", help=HELP, help_format="plaintext", version=__version__)
-app.command("impasto.cli.demo:demo", name="demo")
-app.command("impasto.cli.stylize:stylize", name="stylize")
-app.command("impasto.cli.recipes:rerun", name="rerun")
-app.command("impasto.cli.recipes:show", name="show")
-app.command("impasto.cli.networks:networks", name="networks")
+app = App(name="impasto", help=HELP, help_epilogue=EXAMPLES, help_format="plaintext", version=__version__)
+for command in (demo, stylize, rerun, show, networks):
+    app.command(command)
 app.register_install_completion_command()
 
 

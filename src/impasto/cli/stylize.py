@@ -20,7 +20,9 @@ def stylize(
     out: Path | None = None,
     options_file: Annotated[Path | None, Parameter(name="--options")] = None,
     preview: Path | None = None,
-    options: Annotated[StyleTransferOptions, Parameter(name="*", group="Style")] = StyleTransferOptions(),
+    options: Annotated[
+        StyleTransferOptions, Parameter(name="*", group="Style", consume_multiple=True, negative="")
+    ] = StyleTransferOptions(),
     voice: Voice = QUIET,
 ) -> int:
     """Paint CONTENT in the style of STYLE (or several), and write the result beside it.

@@ -7,11 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from rich.console import Console
 
 
-@Parameter(name="*", group="Output")
+@Parameter(name="*", group=Group("Output", sort_key=9))
 @dataclass(frozen=True)
 class Voice:
     """How a command speaks.

@@ -3,13 +3,18 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from impasto.networks.loading import load
+    from impasto.networks.loading import load, require
     from impasto.networks.network import Network
     from impasto.networks.taps import Taps
 
-__all__ = ["Network", "Taps", "load"]
+__all__ = ["Network", "Taps", "load", "require"]
 
-_HOMES = {"load": "impasto.networks.loading", "Network": "impasto.networks.network", "Taps": "impasto.networks.taps"}
+_HOMES = {
+    "Network": "impasto.networks.network",
+    "Taps": "impasto.networks.taps",
+    "load": "impasto.networks.loading",
+    "require": "impasto.networks.loading",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,14 @@ def load(
     network.module.requires_grad_(False).eval().to(memory_format=torch.channels_last)
     exchange(network.module, pooling=pooling, padding=padding)
     return network
+
+
+def require(name: str) -> None:
+    """Check that there is such a network, without loading it."""
+    if name.startswith("timm:"):
+        _require_timm(name.removeprefix("timm:"))
+    else:
+        catalogue.entry(name)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -131,7 +139,7 @@ def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, i
     path = Path(weights) if weights is not None else fetch(timm_weights(model), progress=progress)
     _require_timm(model)
     module = timm.create_model(model, pretrained=False)
-    settings: dict[str, Any] = module.pretrained_cfg
+    settings = cast(dict[str, Any], module.pretrained_cfg)
     _fill(module, read_weights(path), name, path)
     stages = [info["module"] for info in getattr(module, "feature_info", []) if info.get("module")]
     return Network(

@@ -63,8 +63,9 @@ def descend(
         nonlocal evaluations
         evaluations += 1
         x = x.detach().requires_grad_(True)
-        parts = objective(x)
-        total = torch.stack(list(parts.values())).sum()
+        with torch.enable_grad():  # the caller may have switched gradients off
+            parts = objective(x)
+            total = torch.stack(list(parts.values())).sum()
         (gradient,) = torch.autograd.grad(total, x)
         values = dict(zip(parts, torch.stack(list(parts.values())).detach().tolist(), strict=True))
         return Point(x.detach(), float(total.detach()), gradient, values)
@@ -76,13 +77,13 @@ def descend(
             raise ImpastoError("the loss is not a finite number: a lower --strength or other --taps may help")
         losses.append(point.loss)
         yield Progress(step, point.terms | {"total": point.loss}, point.x, evaluations)
-        flat = step > PLATEAU and losses[-PLATEAU - 1] - point.loss < plateau * abs(losses[-PLATEAU - 1])
+        flat = step > PLATEAU and losses[-PLATEAU - 1] - point.loss <= plateau * abs(losses[-PLATEAU - 1])
         if step >= steps or flat:
             return
 
 
 def adam(evaluate: Evaluate, start: Tensor, rate: float = ADAM_RATE) -> Iterator[Point]:
-    """Yield the point after each step of Adam; a step that leads to a not-finite loss is taken back at half the rate."""
+    """Yield the best point after each step of Adam; a step to a not-finite loss is taken back, the rate halved."""
     x = start.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
     best = good = evaluate(start)

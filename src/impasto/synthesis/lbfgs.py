@@ -70,13 +70,15 @@ class Memory:
 def lbfgs(evaluate: Evaluate, start: Tensor, history: int = 20, first_step: float = 0.02) -> Iterator[Point]:
     """Yield the point after each step, without end; it stops by itself where no step goes down.
 
+    Where not even the first step does, the start itself is yielded.
+
     Args:
         evaluate: x → its point; a not-finite loss makes the line search step back.
         start: Where to begin; not changed.
         history: Pairs remembered, each twice the picture's size in memory.
         first_step: Mean absolute change of x in the first trial step, before any curvature is known.
     """
-    point = evaluate(start)
+    point = first = evaluate(start)
     memory = Memory(history)
     if not math.isfinite(point.loss):
         yield point
@@ -91,6 +93,8 @@ def lbfgs(evaluate: Evaluate, start: Tensor, history: int = 20, first_step: floa
         found = _line_search(evaluate, point, direction, slope, length)
         if found is None:
             if not memory.steps:
+                if point is first:
+                    yield point
                 return
             memory = Memory(history)
             continue

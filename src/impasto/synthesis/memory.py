@@ -11,8 +11,10 @@ from impasto.networks import Taps
 PROBE = 128  # pixels a side of the picture that is measured
 
 
-def require_memory(taps: Taps, size: tuple[int, int], history: int, device: torch.device) -> None:
-    """Refuse a picture that will not fit, before any work is spent on it.
+def require_memory(
+    taps: Taps, size: tuple[int, int], styles: list[tuple[int, int]], history: int, device: torch.device
+) -> None:
+    """Refuse a picture of ``size``, or styles of ``styles``, that will not fit, before any work is spent on it.
 
     Raises:
         ImpastoError: It needs more than is free; the message says how much, and up to which size it would fit.
@@ -26,10 +28,18 @@ def require_memory(taps: Taps, size: tuple[int, int], history: int, device: torc
             f"{size[1]}×{size[0]} pixels on {taps.network.name} need about {needed / 2**30:.1f} GiB and "
             f"{there / 2**30:.1f} are free: --size {fits} would fit"
         )
+    for height, width in styles:
+        # a style is only measured: the taps' maps, and two of the largest while it runs
+        needed = bytes_per_pixel(taps, device, measured_only=True) * height * width
+        if needed > there:
+            raise ImpastoError(
+                f"a style measured at {width}×{height} pixels needs about {needed / 2**30:.1f} GiB and "
+                f"{there / 2**30:.1f} are free: choose a smaller --stroke or --size"
+            )
 
 
-def bytes_per_pixel(taps: Taps, device: torch.device) -> float:
-    """Bytes that autograd keeps for each pixel of the input, measured on a small picture."""
+def bytes_per_pixel(taps: Taps, device: torch.device, measured_only: bool = False) -> float:
+    """Bytes for each pixel of the input, measured on a small picture: those that autograd keeps, or the taps alone."""
     kept: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
@@ -40,6 +50,9 @@ def bytes_per_pixel(taps: Taps, device: torch.device) -> float:
     image = torch.full((1, 3, PROBE, PROBE), 0.5, device=device, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         features = taps(image)
+    if measured_only:
+        sizes = [f.nelement() * f.element_size() for f in features.values()]
+        return (sum(sizes) + 3 * max(kept.values(), default=0)) / PROBE**2
     # a gradient of each kept map lives beside it for a while: the largest, twice over
     largest = max(f.nelement() * f.element_size() for f in features.values())
     return (sum(size for pointer, size in kept.items() if pointer not in own) + 2 * largest) / PROBE**2

@@ -117,7 +117,7 @@ def content_weight(strength: float) -> float:
     """
     if strength == 0:
         return 1.0  # there is no style then
-    return MIDDLE * ((1 - strength) / strength) ** 2
+    return MIDDLE * min((1 - strength) / strength, 1e4) ** 2
 
 
 MIDDLE = 0.02

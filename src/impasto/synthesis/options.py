@@ -21,7 +21,7 @@ class StyleTransferOptions(BaseModel):
         float, Field(ge=0, le=1, description="From 0, the photograph untouched, to 1, nothing but style.")
     ] = 0.5
     style_weights: Annotated[
-        tuple[PositiveFloat, ...],
+        tuple[Annotated[PositiveFloat, Field(allow_inf_nan=False)], ...],
         Field(description="How much each style counts, in the order given. Default: all the same."),
     ] = ()
     loss: Annotated[
@@ -71,8 +71,12 @@ class StyleTransferOptions(BaseModel):
             description="How much work. With a big network: pocket alone, then the big one, or the big one throughout."
         ),
     ] = "good"
+    steps: Annotated[
+        int | None,
+        Field(ge=1, le=10000, description="Steps at the finest scale; coarser scales make more. Default: by quality."),
+    ] = None
     smoothness: Annotated[
-        float, Field(ge=0, description="Weight of total variation; the pyramid makes it needless.")
+        float, Field(ge=0, allow_inf_nan=False, description="Weight of total variation; the pyramid makes it needless.")
     ] = 0.0
     seed: Annotated[int, Field(ge=0, description="Seed of all chance: the same seed gives the same picture.")] = 0
     device: Annotated[

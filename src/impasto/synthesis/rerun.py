@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import UsageError
-from impasto.images import read, read_recipe
+from impasto.images import Picture, read, read_recipe
+from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe, find, parse
-from impasto.synthesis.stylize import StyleTransferProgress, StyleTransferResult, stylize
+from impasto.synthesis.options import StyleTransferOptions
+from impasto.synthesis.stylize import StyleTransferProgress, StyleTransferResult, result_size, stylize
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ def rerun(
     """
     path = Path(path)
     recipe = parse(read_recipe(path), path)
+    if recipe.verb != "stylize":
+        raise UsageError(f"{path} was made by {recipe.verb!r}, which this version cannot rerun")
+    if not all(one.path for one in recipe.inputs):
+        raise UsageError(f"{path} was made from pictures in memory, not from files: its recipe cannot be rerun")
     if not recipe.finished:
         raise UsageError(f"{path} was interrupted: it is the best picture at that moment, and cannot be made again")
     places = find(recipe.inputs, [Path(folder) for folder in search])
@@ -72,17 +78,18 @@ def rerun(
     for role in ("weights", "init"):
         if role in by_role:
             options[role] = str(by_role[role][0])
-    result = stylize(by_role["content"][0], by_role["style"], progress=progress, **options)
-    return result, _compare(path, recipe, result)
-
-
-def _compare(path: Path, recipe: Recipe, result: StyleTransferResult) -> Difference:
     before = read(path)
+    size = result_size(read(by_role["content"][0]), validate(StyleTransferOptions, options))
+    if (before.height, before.width) != size:
+        raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
+    result = stylize(by_role["content"][0], by_role["style"], progress=progress, **options)
+    return result, _compare(path, before, recipe, result)
+
+
+def _compare(path: Path, before: Picture, recipe: Recipe, result: StyleTransferResult) -> Difference:
     with tempfile.TemporaryDirectory() as folder:
         after = read(result.save(Path(folder, "again" + path.suffix)))
     levels = 65535 if before.depth == 16 else 255
-    if before.pixels.shape != after.pixels.shape:
-        raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
     apart = ((before.pixels - after.pixels).abs() * levels).round()
     now = result.recipe
     reasons = [

@@ -9,8 +9,9 @@ from impasto.synthesis.options import StyleTransferOptions
 
 SMALLEST = 96  # longest side of the coarsest scale, or up to twice that
 
-# Steps at the finest scale, the next coarser one, and so on; the last figure goes on to the coarsest.
-STEPS = {"draft": (15, 30, 45), "good": (30, 60, 80), "best": (80, 120, 150)}
+# Steps at the finest scale; the next coarser one makes twice as many, all below it two and a half times.
+STEPS = {"draft": 15, "good": 30, "best": 60}
+COARSER = (1.0, 2.0, 2.5)
 # Steps of a big network that comes after pocket.
 FINISHING_STEPS = 25
 HISTORY = 20
@@ -46,13 +47,12 @@ def schedule(size: tuple[int, int], options: StyleTransferOptions) -> tuple[Stag
     With a big network, ``draft`` is pocket alone, ``good`` is pocket and then the big network at the finest scale,
     ``best`` the big network throughout. With pocket itself they are more and more steps.
     """
-    sizes = pyramid(size, SMALLEST)
+    sizes = [at for at in pyramid(size, SMALLEST) if min(at) >= 16 or at == size]
     network = options.network
     throughout = network if options.quality == "best" else "pocket"
-    steps = STEPS["good" if network != "pocket" and options.quality == "draft" else options.quality]
-    stages = [
-        Stage(at, throughout, steps[min(len(sizes) - 1 - index, len(steps) - 1)]) for index, at in enumerate(sizes)
-    ]
+    steps = options.steps or STEPS["good" if network != "pocket" and options.quality == "draft" else options.quality]
+    factors = [COARSER[min(below, len(COARSER) - 1)] for below in reversed(range(len(sizes)))]
+    stages = [Stage(at, throughout, round(steps * factor)) for at, factor in zip(sizes, factors, strict=True)]
     if network != "pocket" and options.quality == "good":
-        stages.append(Stage(size, network, FINISHING_STEPS))
+        stages.append(Stage(size, network, options.steps or FINISHING_STEPS))
     return tuple(stages)

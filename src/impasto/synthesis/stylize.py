@@ -190,24 +190,35 @@ def prepare(content: Source, styles: Sequence[Source], options: StyleTransferOpt
     photo = _read("content", content, inputs)
     paintings = [_read("style", style, inputs).pixels for style in styles]
     start = _read("init", Path(options.init), inputs) if options.init not in ("content", "noise", "median") else None
-    if options.weights:
-        inputs.append(input_file("weights", options.weights)) if options.weights.is_file() else None
+    if options.weights and options.weights.is_file():
+        inputs.append(input_file("weights", options.weights))
     if options.color == "match":
         paintings = [match_colours(painting, like=photo.pixels) for painting in paintings]
-    own = (photo.height, photo.width)
-    size = fit(own, options.size or min(max(own), LARGEST_DEFAULT))
+    size = result_size(photo, options)
     if min(size) < SMALLEST_SIDE:
         raise UsageError(f"the result would be {size[1]}×{size[0]} pixels: both sides must be {SMALLEST_SIDE} or more")
     stages = schedule(size, options)
+    networks.require(options.network)
+    if (options.taps or options.content_taps) and options.network not in {stage.network for stage in stages}:
+        raise UsageError(
+            f"the taps are {options.network}'s, which --quality {options.quality} does not use: leave them out"
+        )
     loaded = {}
     for name in dict.fromkeys(stage.network for stage in stages):
         own_file = options.weights if name == options.network else None
         network = networks.load(name, weights=own_file, pooling=options.pooling, padding=options.padding)
         loaded[name] = network.to(device)
-    for stage in stages:
+    for stage in reversed(stages):  # the largest first: it is the one to speak of
         taps = _taps(loaded[stage.network], options)
-        require_memory(taps, stage.size, stage.history, device)
+        measured = [style_size(size_of(painting), stage.size, options.stroke) for painting in paintings]
+        require_memory(taps, stage.size, measured, stage.history, device)
     return Job(options, photo, tuple(paintings), start, size, stages, loaded, tuple(inputs), device)
+
+
+def result_size(photo: Picture, options: StyleTransferOptions) -> tuple[int, int]:
+    """(height, width) of the picture that comes out."""
+    own = (photo.height, photo.width)
+    return fit(own, options.size or min(max(own), LARGEST_DEFAULT))
 
 
 def paint(job: Job) -> Iterator[StyleTransferProgress]:
@@ -243,8 +254,10 @@ def paint(job: Job) -> Iterator[StyleTransferProgress]:
         for step in descend(objective, image, stage.steps, optimizer=options.optimizer, history=stage.history):
             image = step.image
             done = (before + stage.cost * min(1.0, step.step / stage.steps)) / whole
-            yield StyleTransferProgress(index, job.stages, step.step, done, step.losses, image)
+            yield (event := StyleTransferProgress(index, job.stages, step.step, done, step.losses, image))
         before += stage.cost
+    if event.done < 1:  # the last scale reached its plateau early
+        yield replace(event, done=1.0)
 
 
 def enlarge(
@@ -277,7 +290,7 @@ def _finish(
     pixels = painted.image.float().cpu()
     if size_of(pixels) != job.size:  # interrupted on the way up
         smaller = resize(job.content.pixels, size_of(pixels)).clamp(0, 1)
-        pixels = enlarge(pixels, content, smaller, with_detail=True)
+        pixels = enlarge(pixels, content, smaller, with_detail=job.options.init == "content")
     pixels = pixels.clamp(0, 1)
     if job.options.color == "keep":
         pixels = keep_colours(pixels, content)
@@ -317,6 +330,9 @@ def _circumstances(device: torch.device) -> dict[str, str]:
 def _read(role: str, source: Source, inputs: list[Input]) -> Picture:
     if isinstance(source, Picture):
         picture, name = source, f"the {role} picture"
+        inputs.append(Input(role=role, path="", sha256="", size=0))  # in memory: it cannot be found again
+    elif not isinstance(source, Path | str):
+        raise UsageError(f"the {role} is a {type(source).__name__}: give the path of a file, or a Picture")
     else:
         picture, name = read(source), str(source)
         inputs.append(input_file(role, Path(source)))
