@@ -29,10 +29,11 @@ from impasto.networks import pocket
 
 CROP = 96
 STEPS = 3600
-FRESH = 6  # crops of a step that come from pictures
-PAINTED = 4  # crops of a step that come from the pool
+FINISHING = 1600  # further steps, at a lower rate and judged as painting will be
+FRESH, PAINTED = 6, 4  # crops of a step that come from pictures, and from the pool
+FINISHING_FRESH, FINISHING_PAINTED = 4, 6
 POOL = 48
-LEARNING_RATE = 2e-3
+LEARNING_RATE, FINISHING_RATE = 2e-3, 5e-4
 
 # Which layers of which teacher each tap of the student answers for. Half-resolution taps also answer for the
 # full-resolution second convolution, averaged down, because the student has no such layer of its own.
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="checkpoints and generated paintings")
     parser.add_argument("--out", type=Path, default=pocket.packaged())
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--finishing", type=int, default=FINISHING)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -97,11 +99,20 @@ def main() -> None:
     see = networks.Taps(pocket.as_network(student), LESSONS)
 
     began = time.monotonic()
-    for step in range(first, options.steps):
+    whole = options.steps + options.finishing
+    for step in range(first, whole):
+        finishing = step >= options.steps
+        if finishing:
+            rate = FINISHING_RATE * schedule((step - options.steps) / options.finishing)
+        else:
+            rate = LEARNING_RATE * schedule(step / options.steps)
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * schedule(step / options.steps)
-        fresh = perturb(crops(pictures, FRESH, chance), chance)
-        painted = pool.paint(see, pictures, chance) if step >= 0.08 * options.steps else fresh[:0]
+            group["lr"] = rate
+        fresh = perturb(crops(pictures, FINISHING_FRESH if finishing else FRESH, chance), chance)
+        if step >= 0.08 * options.steps:  # before, the student is too ignorant for its mistakes to be worth a look
+            painted = pool.paint(see, pictures, FINISHING_PAINTED if finishing else PAINTED, chance)
+        else:
+            painted = fresh[:0]
         batch = torch.cat([fresh, painted])
         targets = teachers(batch)
         features = see(batch)
@@ -109,20 +120,22 @@ def main() -> None:
         for tap, lessons in LESSONS.items():
             for lesson in lessons:
                 head = heads[f"{tap}->{lesson}".replace(".", "_")]
-                terms[lesson + "<" + tap] = lesson_loss(head(features[tap]), targets[lesson], teachers.power[lesson])
+                terms[lesson + "<" + tap] = lesson_loss(
+                    head(features[tap]), targets[lesson], teachers.power[lesson], finishing
+                )
         loss = sum(terms.values())
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 5.0)
         optimizer.step()
-        if step % 25 == 0 or step == options.steps - 1:
+        if step % 25 == 0 or step == whole - 1:
             seconds = (time.monotonic() - began) / (step - first + 1)
             line = {"step": step, "loss": round(float(loss.detach()), 4), "seconds_a_step": round(seconds, 3)}
             line |= {name: round(float(value.detach()), 4) for name, value in terms.items()}
             with (options.work / "metrics.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-            print(f"{step}/{options.steps} loss {float(loss.detach()):.4f} {seconds:.2f} s/step", flush=True)
-        if step % 100 == 99 or step == options.steps - 1:
+            print(f"{step}/{whole} loss {float(loss.detach()):.4f} {seconds:.2f} s/step", flush=True)
+        if step % 100 == 99 or step == whole - 1:
             keep(options.work, step + 1, student, heads, optimizer, pool, chance)
     export(student, heads, teachers, options)
 
@@ -209,11 +222,13 @@ class Pool:
         names = ("image", "content", "style", "m", "v")
         return cls({name: torch.zeros(picture) for name in names} | {"age": torch.full((POOL,), -1.0)})
 
-    def paint(self, see: networks.Taps, pictures: list[Tensor], chance: torch.Generator, steps: int = 3) -> Tensor:
-        """Take some crops a few Adam steps further down a Gram loss, and return them."""
+    def paint(
+        self, see: networks.Taps, pictures: list[Tensor], n: int, chance: torch.Generator, steps: int = 3
+    ) -> Tensor:
+        """Take ``n`` crops a few Adam steps further down a Gram loss, and return them."""
         pool = self.state
-        chosen = torch.randperm(POOL, generator=chance)[:PAINTED]
-        retired = (pool["age"][chosen] < 0) | (torch.rand(PAINTED, generator=chance) < 0.05)
+        chosen = torch.randperm(POOL, generator=chance)[:n]
+        retired = (pool["age"][chosen] < 0) | (torch.rand(n, generator=chance) < 0.05)
         if renewed := chosen[retired].tolist():
             content, style = crops(pictures, len(renewed), chance), crops(pictures, len(renewed), chance)
             noise = torch.randn(content.shape, generator=chance) * 0.3 + 0.5
@@ -233,7 +248,7 @@ class Pool:
                 ((g - wanted[t]).square().sum((1, 2)) / wanted[t].square().sum((1, 2))).sum()
                 for t, g in grams(features).items()
             )
-            loss = loss + 0.05 * ((features["relu3_2"] - kept).square().mean() / kept.square().mean()) * PAINTED
+            loss = loss + 0.05 * ((features["relu3_2"] - kept).square().mean() / kept.square().mean()) * n
             (gradient,) = torch.autograd.grad(loss, image)
             with torch.no_grad():
                 pool["age"][chosen] += 1
@@ -252,10 +267,11 @@ def grams(features: dict[str, Tensor]) -> dict[str, Tensor]:
     return {tap: f @ f.transpose(1, 2) / f.shape[2] for tap, f in flat.items()}
 
 
-def lesson_loss(guess: Tensor, target: Tensor, power: Tensor) -> Tensor:
+def lesson_loss(guess: Tensor, target: Tensor, power: Tensor, finishing: bool) -> Tensor:
     """Squared error over the channel's power, and the same for Gram matrices: what painting will compare.
 
-    Dividing by the channels' own size rather than by one common figure keeps quiet channels in the lesson.
+    Dividing by the channels' own size rather than by one common figure keeps quiet channels in the lesson. A style
+    loss does not divide, though: while finishing, the Gram matrix in the teacher's own units counts too.
     """
     if target.shape[-1] > guess.shape[-1]:
         target = F.adaptive_avg_pool2d(target, guess.shape[-2:])
@@ -267,7 +283,13 @@ def lesson_loss(guess: Tensor, target: Tensor, power: Tensor) -> Tensor:
     size = gram_target.square().mean((1, 2), keepdim=True)
     # bounded below, so that a nearly black crop does not outweigh the others
     relative = ((gram_guess - gram_target).square() / (size + 0.02)).mean()
-    return plain + 0.3 * relative
+    loss = plain + 0.3 * relative
+    if finishing:
+        raw_guess, raw_target = (g * root.view(1, -1, 1) * root.view(1, 1, -1) for g in (gram_guess, gram_target))
+        distance = (raw_guess - raw_target).square().sum((1, 2))
+        size = raw_target.square().sum((1, 2))
+        loss = loss + (distance / (size + 0.1 * size.mean())).mean()
+    return loss
 
 
 def teach(weights: Path, pictures: list[Tensor], chance: torch.Generator) -> Teachers:
@@ -347,7 +369,9 @@ def export(student: nn.Module, heads: nn.Module, teachers: Teachers, options: ar
     """Write the student alone, in half precision, which halves the file and changes no picture visibly."""
     tensors = {k: v.contiguous().half() for k, v in student.state_dict().items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, options.out, metadata={"steps": str(options.steps), "seed": str(options.seed)})
+    save_file(
+        tensors, options.out, metadata={"steps": f"{options.steps} + {options.finishing}", "seed": str(options.seed)}
+    )
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
 
 

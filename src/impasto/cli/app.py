@@ -25,9 +25,16 @@ EXAMPLES = """Examples:
 `impasto COMMAND --help` explains a command and its options.
 """
 
-app = App(name="impasto", help=HELP, help_epilogue=EXAMPLES, help_format="plaintext", version=__version__)
+app = App(
+    name="impasto",
+    help=HELP,
+    help_epilogue=EXAMPLES,
+    help_format="plaintext",
+    version=__version__,
+    suppress_keyboard_interrupt=False,
+)
 for command in (demo, stylize, rerun, show, networks):
-    app.command(command)
+    app.command(command, help_epilogue="")
 app.register_install_completion_command()
 
 

@@ -48,8 +48,11 @@ def demo(
     from impasto.images import read, write
     from impasto.images.contact_sheet import contact_sheet
     from impasto.images.picture import Picture
+    from impasto.runs.options_file import validate
     from impasto.synthesis import stylize as craft
+    from impasto.synthesis.options import StyleTransferOptions
 
+    options = validate(StyleTransferOptions, {"size": size})
     content, style = sample_photograph(photograph), sample_painting(painting)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -57,7 +60,7 @@ def demo(
         raise ImpastoError(f"{out} cannot be created ({error.strerror}): choose another folder with --out") from error
     began = time.monotonic()
     with listener(voice) as bar:
-        result = craft.stylize(content, style, size=size, progress=bar)
+        result = craft.stylize(content, style, options=options, progress=bar)
     picture = result.save(out / f"{photograph}-{painting}.png")
     sheet = out / f"{photograph}-{painting}-sheet.png"
     cells = [("content", read(content).pixels), ("style", read(style).pixels), ("result", result.tensor)]

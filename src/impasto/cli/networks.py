@@ -17,6 +17,10 @@ networks = App(name="networks", help="The networks: list them, show their taps, 
 def list_(*, voice: Voice = QUIET) -> None:
     """List the catalogue: names, licences, sizes, and which weights are on this machine.
 
+    For example:
+
+        impasto networks list
+
     Parameters
     ----------
     voice
@@ -35,7 +39,7 @@ def list_(*, voice: Voice = QUIET) -> None:
     for column in rows[0]:
         table.add_column(column, no_wrap=column != "about")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*("?" if value is None else str(value) for value in row.values()))
     console = Console(highlight=False)
     console.print(table)
     console.print("and timm:NAME for any network of timm; any of these with --weights FILE")
@@ -110,6 +114,10 @@ def fetch(name: str, /, *, voice: Voice = QUIET) -> None:
     The cache is a folder of the user's, or IMPASTO_HOME. With IMPASTO_OFFLINE=1 nothing is downloaded, and the
     message says which file to put where.
 
+    Example:
+
+        impasto networks fetch vgg19
+
     Parameters
     ----------
     name
@@ -131,6 +139,10 @@ def fetch(name: str, /, *, voice: Voice = QUIET) -> None:
 @networks.command
 def verify(name: str | None = None, /, *, voice: Voice = QUIET) -> None:
     """Hash the cached weights in full and compare; without a name, all that are cached.
+
+    Example:
+
+        impasto networks verify
 
     Parameters
     ----------
@@ -171,10 +183,9 @@ def _state(entry) -> str:  # type: ignore[no-untyped-def]
     return "cached" if entry.weights.path.exists() else "to download"
 
 
-def _megabytes(entry) -> str:  # type: ignore[no-untyped-def]
-    if entry.weights is None:
-        return f"{_packaged().stat().st_size / 1e6:.1f}"
-    return "?" if entry.weights.size is None else f"{entry.weights.size / 1e6:.0f}"
+def _megabytes(entry) -> float | None:  # type: ignore[no-untyped-def]
+    size = entry.weights.size if entry.weights else _packaged().stat().st_size
+    return size and round(size / 1e6, 1)
 
 
 def _packaged() -> Path:

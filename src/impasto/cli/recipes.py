@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from impasto.cli.stylize import listener
 from impasto.cli.terminal import QUIET, Voice, say
@@ -32,7 +35,14 @@ def show(picture: Path, /, *, voice: Voice = QUIET) -> None:
     say(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True).rstrip(), voice, **facts)
 
 
-def rerun(picture: Path, /, *, search: tuple[Path, ...] = (), out: Path | None = None, voice: Voice = QUIET) -> int:
+def rerun(
+    picture: Path,
+    /,
+    *,
+    search: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
+    out: Path | None = None,
+    voice: Voice = QUIET,
+) -> int:
     """Make a picture again from its recipe, and say how far the two differ.
 
     Nothing is written unless --out is given. The exit code is 0 when they are identical, else 1.
@@ -53,10 +63,11 @@ def rerun(picture: Path, /, *, search: tuple[Path, ...] = (), out: Path | None =
     voice
         How to speak.
     """
-    from impasto.images import require_writable
+    from impasto.images import require_format, require_writable
     from impasto.synthesis import rerun as craft
 
     if out:
+        require_format(out)
         require_writable(out)
     with listener(voice) as bar:
         result, difference = craft.rerun(picture, search=search, progress=bar)

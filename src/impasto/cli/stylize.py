@@ -65,9 +65,10 @@ def stylize(
     options = validate(StyleTransferOptions, values)
     styles = [style, *more_styles]
     out = out or default_output(content, styles)
-    from impasto.images import require_writable
+    from impasto.images import require_format, require_writable
 
     for path in filter(None, (out, preview)):
+        require_format(path)
         require_writable(path)
     began = time.monotonic()
     with listener(voice) as show:
@@ -103,10 +104,10 @@ def listener(voice: Voice):  # type: ignore[no-untyped-def]
 def default_output(content: Path, styles: list[Path]) -> Path:
     """``photo-painting.png`` beside the photograph; a number is added rather than replace another picture."""
     stem = "-".join([content.stem, *(style.stem for style in styles)])[:150]
-    path, number = content.with_name(f"{stem}.png"), 1
+    path, number = content.parent / f"{stem}.png", 1
     while path.exists():
         number += 1
-        path = content.with_name(f"{stem}-{number}.png")
+        path = content.parent / f"{stem}-{number}.png"
     return path
 
 

@@ -36,7 +36,7 @@ def say(text: str, voice: Voice = QUIET, **facts: Any) -> None:
     if voice.json:
         sys.stdout.write(json.dumps(facts, default=str) + "\n")
     else:
-        Console(highlight=False, soft_wrap=True).print(text, markup=False)
+        Console(highlight=False, soft_wrap=True).print(text.encode("utf-8", "backslashreplace").decode(), markup=False)
 
 
 def complain(error: BaseException | str, *, as_json: bool = False) -> None:

@@ -7,6 +7,6 @@ from impasto.images.picture import Picture
 from impasto.images.read import read
 from impasto.images.recipe import read_recipe
 from impasto.images.replace import require_writable
-from impasto.images.write import write
+from impasto.images.write import require_format, write
 
-__all__ = ["Picture", "read", "read_recipe", "require_writable", "write"]
+__all__ = ["Picture", "read", "read_recipe", "require_format", "require_writable", "write"]

@@ -73,16 +73,30 @@ def write(path: str | Path, picture: Picture, *, quality: int = 95) -> None:
     replace_file(path, _encode(path, picture, kind, quality))
 
 
+def require_format(path: str | Path) -> None:
+    """Find out before the work that the path's suffix names a format that is written.
+
+    Raises:
+        UsageError: It names none.
+    """
+    _kind(Path(path))
+
+
 def _format(path: Path, picture: Picture) -> _Format:
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        what = f"the extension {path.suffix!r}" if path.suffix else "no extension"
-        raise UsageError(f"{path} has {what}, which names no format to write: use one of {' '.join(FORMATS)}")
+    kind = _kind(path)
     if max(picture.height, picture.width) > kind.largest:
         raise UsageError(
             f"{path}: {kind.name} holds at most {kind.largest} pixels a side, the picture is "
             f"{picture.width} x {picture.height}: write a .png or .tif"
         )
+    return kind
+
+
+def _kind(path: Path) -> _Format:
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        what = f"the extension {path.suffix!r}" if path.suffix else "no extension"
+        raise UsageError(f"{path} has {what}, which names no format to write: use one of {' '.join(FORMATS)}")
     return kind
 
 

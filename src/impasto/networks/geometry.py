@@ -52,23 +52,34 @@ def measure(taps: "Taps", largest: int = 2048) -> dict[str, TapGeometry]:
 def _measure_at(taps: "Taps", width: int) -> dict[str, TapGeometry | None]:
     """Geometry by tap, on a strip ``width`` wide; None where no position was left clean or none spoiled."""
     parameter = next(taps.network.module.parameters())
-    strip = torch.full((1, 3, width, width), 0.5, device=parameter.device, dtype=parameter.dtype)
+
+    def strip(columns: int) -> torch.Tensor:
+        # low, since whole columns are spoiled; high enough for deep taps
+        return torch.full((1, 3, 128, columns), 0.5, device=parameter.device, dtype=parameter.dtype)
 
     def clean(spoil: slice) -> dict[str, torch.Tensor]:
-        spoiled = strip.clone()
+        spoiled = strip(width)
         spoiled[..., spoil] = float("nan")
-        return {n: (~f.isnan()).all(dim=1).all(dim=1)[0].nonzero().flatten() for n, f in taps(spoiled).items()}
+        return {
+            n: (~f.isnan()).all(dim=1).all(dim=1)[0].nonzero().flatten()
+            for n, f in taps(spoiled).items()
+            if f.ndim == 4
+        }
 
-    whole = {name: f.shape for name, f in taps(strip).items()}
-    geometry: dict[str, TapGeometry | None] = {}
-    strides = {name: round(width / shape[-1]) if len(shape) == 4 else 0 for name, shape in whole.items()}
     middle = width // 2
-    reach = max(strides.values(), default=0)
-    left = [clean(slice(0, middle + k)) for k in range(reach)]
-    right = [clean(slice(middle + k, width)) for k in range(reach)]
+    left, right = [clean(slice(0, middle))], [clean(slice(middle, width))]
+    geometry: dict[str, TapGeometry | None] = dict.fromkeys(taps.names)
+    local = [name for name, positions in left[0].items() if len(positions) and len(right[0][name])]
+    if not local:
+        return geometry
+    # a border costs positions, and poolings round: only the difference of two widths tells the stride
+    narrow, wide = ({n: f.shape[-1] for n, f in taps(strip(columns)).items()} for columns in (width, 2 * width))
+    strides = {name: round(width / (wide[name] - narrow[name])) for name in local}
+    for k in range(1, max(strides.values())):
+        left.append(clean(slice(0, middle + k)))
+        right.append(clean(slice(middle + k, width)))
     for name, stride in strides.items():
-        if not stride or any(len(side[k][name]) == 0 for side in (left, right) for k in range(stride)):
-            geometry[name] = None
+        if any(len(side[k][name]) == 0 for side in (left, right) for k in range(stride)):
             continue
         # the largest p whose first clean position is still o starts o's field; the smallest whose last is, ends it
         before = min(int(left[k][name][0]) * stride - (middle + k) for k in range(stride))

@@ -1,6 +1,8 @@
 """Loading: from a name and perhaps a file of weights to a network that is ready to be tapped."""
 
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,7 +51,8 @@ def load(
         network = (_pocket if name == "pocket" else _torchvision)(entry, state, path)
     network.module.requires_grad_(False).eval().to(memory_format=torch.channels_last)
     exchange(network.module, pooling=pooling, padding=padding)
-    return network
+    # the chain's layers are those of the module after the exchange
+    return replace(network, trunk=tuple((path, network.module.get_submodule(path)) for path, _ in network.trunk))
 
 
 def require(name: str) -> None:
@@ -73,12 +76,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UsageError(
             f"{path} is not a readable file of weights ({type(error).__name__}): give a safetensors or a .pth file"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise UsageError(f"{path} does not hold a dictionary of tensors: save the network's state_dict()")
     return state
 
@@ -102,7 +107,8 @@ def _torchvision(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -
         )
     whole = max(depths) == max(int(k.split(".")[1]) for k in module.state_dict() if k.startswith("features."))
     if not whole:
-        module.features = module.features[: max(depths) + 2]  # and the ReLU after the last convolution
+        layers = module.features[: max(depths) + 2]  # and the ReLU after the last convolution
+        module.features = layers if isinstance(layers[-1], nn.ReLU) else layers[:-1]
     for part in ("avgpool", "classifier"):
         if not whole or not any(key.startswith("classifier.") for key in state):
             setattr(module, part, nn.Identity())

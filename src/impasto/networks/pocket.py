@@ -1,5 +1,6 @@
 """pocket: the network that ships with impasto, small enough to work offline and fast on a laptop."""
 
+from collections import OrderedDict
 from importlib import resources
 from pathlib import Path
 
@@ -25,9 +26,7 @@ def architecture(widths: tuple[tuple[int, ...], ...] = WIDTHS) -> nn.Module:
         for width in group:
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
             channels = width
-    module = nn.Module()
-    module.features = nn.Sequential(*layers)
-    return module
+    return nn.Sequential(OrderedDict(features=nn.Sequential(*layers)))
 
 
 def as_network(module: nn.Module, sha256: str = "") -> Network:

@@ -38,6 +38,8 @@ class Taps:
             self._paths[name] = path
         self._modules = {path: modules[path] for path in self._paths.values()}
         self._chain = _chain_to(network, set(self._modules))
+        order = list(modules)
+        self._deepest = max(self._paths, key=lambda name: order.index(self._paths[name]), default="")
 
     def __call__(self, image: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, "b c h_l w_l"]]:
         """Activations by tap name, for pictures in [0, 1]; normalisation is the network's own affair.
@@ -50,12 +52,14 @@ class Taps:
         try:
             image = self.network.normalise(image)
             found = self._run_chain(image) if self._chain else self._run_hooked(image)
+        except AssertionError as error:  # timm asserts the size of a transformer's picture
+            raise UsageError(f"{self.network.name} cannot take this picture: {' '.join(str(error).split())}") from error
         except RuntimeError as error:
             if "too small" not in str(error) and "greater than actual input size" not in str(error):
                 raise
             size = "×".join(map(str, image.shape[:-3:-1]))
             raise UsageError(
-                f"a picture of {size} pixels is too small for {self.network.name} to {self.names[-1]}"
+                f"a picture of {size} pixels is too small for {self.network.name} to {self._deepest}"
             ) from error
         return {name: found[path] for name, path in self._paths.items()}
 
@@ -79,7 +83,7 @@ class Taps:
         def catch(path: str) -> Callable[[nn.Module, object, Tensor], None]:
             def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
                 # a copy, because the next layer may work in place; the graph runs through it
-                found[path] = output.clone()
+                found[path] = _as_map(output.clone(), self.network.module, image)
                 if len(found) == len(self._modules):
                     raise _DeepEnough
 
@@ -108,3 +112,13 @@ def _chain_to(network: Network, paths: set[str]) -> tuple[tuple[str, nn.Module],
     if not paths or not paths <= depths.keys():
         return ()
     return network.trunk[: max(depths[path] for path in paths) + 1]
+
+
+def _as_map(output: Tensor, module: nn.Module, image: Tensor) -> Tensor:
+    """The tokens of a transformer, (B, prefix + N, C), as the map (B, C, h, w) they stand for; a map as it is."""
+    embed = getattr(module, "patch_embed", None)
+    if output.ndim != 3 or embed is None or not hasattr(embed, "dynamic_feat_size"):
+        return output
+    h, w = embed.dynamic_feat_size(image.shape[-2:])
+    tokens = output[:, getattr(module, "num_prefix_tokens", 0) :]
+    return tokens.transpose(1, 2).reshape(len(tokens), -1, h, w) if tokens.shape[1] == h * w else output

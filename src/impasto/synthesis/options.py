@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validato
 class StyleTransferOptions(BaseModel):
     """How to paint one picture in the style of others."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     size: Annotated[
         int | None,
@@ -78,7 +78,9 @@ class StyleTransferOptions(BaseModel):
     smoothness: Annotated[
         float, Field(ge=0, allow_inf_nan=False, description="Weight of total variation; the pyramid makes it needless.")
     ] = 0.0
-    seed: Annotated[int, Field(ge=0, description="Seed of all chance: the same seed gives the same picture.")] = 0
+    seed: Annotated[
+        int, Field(ge=0, lt=2**63, description="Seed of all chance: the same seed gives the same picture.")
+    ] = 0
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
     ] = "auto"

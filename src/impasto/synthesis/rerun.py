@@ -79,10 +79,11 @@ def rerun(
         if role in by_role:
             options[role] = str(by_role[role][0])
     before = read(path)
-    size = result_size(read(by_role["content"][0]), validate(StyleTransferOptions, options))
+    checked = validate(StyleTransferOptions, options)
+    size = result_size(read(by_role["content"][0]), checked)
     if (before.height, before.width) != size:
         raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
-    result = stylize(by_role["content"][0], by_role["style"], progress=progress, **options)
+    result = stylize(by_role["content"][0], by_role["style"], options=checked, progress=progress)
     return result, _compare(path, before, recipe, result)
 
 
