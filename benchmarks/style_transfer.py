@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--strength", type=float, default=0.5)
     parser.add_argument("--paintings", nargs="+", default=PAINTINGS)
-    parser.add_argument("--qualities", nargs="+", default=("draft", "good", "best"))
+    parser.add_argument("--qualities", nargs="*", default=("draft", "good", "best"))
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)

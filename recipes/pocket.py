@@ -29,7 +29,7 @@ from impasto.networks import pocket
 
 CROP = 96
 STEPS = 3600
-FINISHING = 1600  # further steps, at a lower rate and judged as painting will be
+FINISHING = 800  # further steps, at a lower rate and judged as painting will be
 FRESH, PAINTED = 6, 4  # crops of a step that come from pictures, and from the pool
 FINISHING_FRESH, FINISHING_PAINTED = 4, 6
 POOL = 48
@@ -288,7 +288,7 @@ def lesson_loss(guess: Tensor, target: Tensor, power: Tensor, finishing: bool) -
         raw_guess, raw_target = (g * root.view(1, -1, 1) * root.view(1, 1, -1) for g in (gram_guess, gram_target))
         distance = (raw_guess - raw_target).square().sum((1, 2))
         size = raw_target.square().sum((1, 2))
-        loss = loss + (distance / (size + 0.1 * size.mean())).mean()
+        loss = loss + (distance / (size + 0.1 * size.mean()) + 1e-6).sqrt().mean()  # a root: dark crops are outliers
     return loss
 
 
@@ -365,9 +365,33 @@ def resume(
     return int(tensors["step"])
 
 
+@torch.no_grad()
+def metrics(heads: nn.ModuleDict, teachers: Teachers) -> dict[str, Tensor]:
+    """By tap, the symmetric M with ‖M·f‖ = ‖H·f‖, H the heads to VGG-19 in VGG-19's own units.
+
+    Two Gram matrices are then as far apart as the teacher's would be, ‖M·A·M‖ = ‖H·A·Hᵀ‖, at the price of a C × C
+    product. The full-resolution tap goes without: its Gram matrix is matched anyway, and it is where time is spent.
+    """
+    found = {}
+    for tap, lessons in LESSONS.items():
+        if tap == "relu1_1":
+            continue
+        square = torch.zeros(())
+        for lesson in lessons:
+            if lesson.startswith("vgg:"):
+                head = heads[f"{tap}->{lesson}".replace(".", "_")].weight.flatten(1)
+                head = head * teachers.power[lesson].sqrt()[:, None]
+                square = square + head.T @ head
+        values, vectors = torch.linalg.eigh(square)
+        metric = (vectors * values.clamp_min(1e-5 * values[-1]).sqrt()) @ vectors.T
+        found[tap] = metric * math.sqrt(len(metric)) / metric.norm()  # of the size of an identity: half precision
+    return found
+
+
 def export(student: nn.Module, heads: nn.Module, teachers: Teachers, options: argparse.Namespace) -> None:
     """Write the student alone, in half precision, which halves the file and changes no picture visibly."""
     tensors = {k: v.contiguous().half() for k, v in student.state_dict().items()}
+    tensors |= {f"metrics.{tap}": m.half() for tap, m in metrics(heads, teachers).items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_file(
         tensors, options.out, metadata={"steps": f"{options.steps} + {options.finishing}", "seed": str(options.seed)}

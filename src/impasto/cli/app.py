@@ -33,8 +33,9 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, stylize, rerun, show, networks):
+for command in (demo, stylize, rerun, show):
     app.command(command, help_epilogue="")
+app.command(networks)
 app.register_install_completion_command()
 
 

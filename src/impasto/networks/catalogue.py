@@ -48,7 +48,7 @@ ENTRIES: dict[str, Entry] = {
             "embedded, half a megabyte: a student of VGG-19 and SqueezeNet; offline, ten times faster than VGG-19",
             "Apache-2.0",
             None,
-            ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu4_1"),
+            ("relu1_1", "relu2_2", "relu3_2"),
             ("relu3_2",),
         ),
         Entry(

@@ -91,7 +91,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _pocket(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -> Network:
     module = pocket.architecture()
     _fill(module, state, entry.name, path)
-    return pocket.as_network(module, sha256_of(path))
+    metrics = {key.removeprefix("metrics."): m.float() for key, m in state.items() if key.startswith("metrics.")}
+    return pocket.as_network(module, sha256_of(path), metrics)
 
 
 def _torchvision(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -> Network:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,6 +25,8 @@ class Network:
         style_taps: Taps whose statistics describe a style well.
         content_taps: Taps whose activations keep what a picture shows.
         sha256: Hash of the weights file.
+        metrics: By tap, a matrix (C, C) in which activations are to be compared: distances between M·f are distances
+            between its teacher's activations. Only a student has them.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Network:
     style_taps: tuple[str, ...] = ()
     content_taps: tuple[str, ...] = ()
     sha256: str = ""
+    metrics: dict[str, Tensor] = field(default_factory=dict)
 
     def normalise(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """The picture as the network saw its training pictures: mean and deviation removed, channel by channel."""
@@ -42,10 +46,15 @@ class Network:
         std = image.new_tensor(self.std).view(1, -1, 1, 1)
         return (image - mean) / std
 
+    def in_metric(self, tap: str, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The activations of a tap as they are to be compared: M·f at each position, or f where there is no metric."""
+        metric = self.metrics.get(tap)
+        return features if metric is None else F.conv2d(features, metric[:, :, None, None])
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Network":
         """The same network on another device or in another precision (the module is moved, not copied)."""
         self.module.to(device=device, dtype=dtype)
-        return replace(self)
+        return replace(self, metrics={tap: metric.to(device, dtype) for tap, metric in self.metrics.items()})
 
     def tap_names(self) -> list[str]:
         """Every name that :class:`Taps` accepts, the field's names first, each in running order."""

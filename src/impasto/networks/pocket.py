@@ -4,7 +4,7 @@ from collections import OrderedDict
 from importlib import resources
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from impasto.networks import catalogue
 from impasto.networks.network import Network, chain, vgg_aliases
@@ -29,8 +29,8 @@ def architecture(widths: tuple[tuple[int, ...], ...] = WIDTHS) -> nn.Module:
     return nn.Sequential(OrderedDict(features=nn.Sequential(*layers)))
 
 
-def as_network(module: nn.Module, sha256: str = "") -> Network:
-    """The module as a :class:`Network` with the taps' names."""
+def as_network(module: nn.Module, sha256: str = "", metrics: dict[str, Tensor] | None = None) -> Network:
+    """The module as a :class:`Network` with the taps' names and the metrics of its teachers."""
     trunk, entry = chain(module, "features"), catalogue.entry("pocket")
     return Network(
         entry.name,
@@ -40,6 +40,7 @@ def as_network(module: nn.Module, sha256: str = "") -> Network:
         style_taps=entry.style_taps,
         content_taps=entry.content_taps,
         sha256=sha256,
+        metrics=metrics or {},
     )
 
 

@@ -56,7 +56,8 @@ class Objective:
         for term in self.style:
             key = (term.tap, term.loss.statistic.name)
             if key not in sums:
-                sums[key] = term.loss.statistic.sums(features[term.tap], None)
+                compared = self.taps.network.in_metric(term.tap, features[term.tap])
+                sums[key] = term.loss.statistic.sums(compared, None)
         terms = {}
         if self.style:
             terms["style"] = torch.stack(
@@ -94,11 +95,12 @@ def style_transfer_objective(
     total = sum(weight for _, weight in styles)
     style_terms = []
     if strength > 0:
-        own = {tap: loss.statistic.sums(features[tap], None) for tap in style_taps}
+        in_metric = taps.network.in_metric
+        own = {tap: loss.statistic.sums(in_metric(tap, features[tap]), None) for tap in style_taps}
         for picture, weight in styles:
             painted = taps(picture)
             for tap in style_taps:
-                target = loss.target(loss.statistic.sums(painted[tap], None))
+                target = loss.target(loss.statistic.sums(in_metric(tap, painted[tap]), None))
                 gap = max(float(loss.distance(own[tap], target)), SMALLEST_GAP * loss.size(target), 1e-12)
                 style_terms.append(StyleTerm(tap, loss, target, weight / total / len(style_taps) / gap))
     importance = content_weight(strength)
