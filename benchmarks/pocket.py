@@ -26,7 +26,7 @@ from impasto.synthesis.stylize import style_size
 CONTENTS = ("tubingen", "golden_gate", "brad_pitt")
 PAINTINGS = ("starry_night_google", "the_scream", "great_wave", "woman_with_hat_matisse", "la_muse", "seated-nude")
 JUDGES = ("relu1_1", "relu2_1", "relu3_1")
-STRENGTH = 0.7
+STRENGTH = 0.54
 STEPS = 25
 
 

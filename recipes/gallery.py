@@ -15,7 +15,7 @@ from impasto.cli.demo import Painting, Photograph, sample_painting, sample_photo
 from impasto.images import Picture
 from impasto.images.contact_sheet import contact_sheet
 
-STEPS = 25  # at the finest scale, for both: the same work
+STEPS = 20  # at the finest scale, for both: the same work
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="a file of VGG-19's weights")
     parser.add_argument("--work", type=Path, default=Path("runs/gallery"))
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    parser.add_argument("--size", type=int, default=448)
+    parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--painters", nargs="+", default=["pocket", "vgg19"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)

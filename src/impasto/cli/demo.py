@@ -16,8 +16,8 @@ Painting = Literal["brushstrokes", "ink_hatching", "marbling", "pointillism", "s
 
 def demo(
     *,
-    photograph: Photograph = "chelsea",
-    painting: Painting = "brushstrokes",
+    photograph: Photograph = "coffee",
+    painting: Painting = "stained_glass",
     out: Path = Path("impasto-demo"),
     size: int = 512,
     voice: Voice = QUIET,

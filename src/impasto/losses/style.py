@@ -30,12 +30,15 @@ class StyleLoss:
         target: What is kept of the painting's sums.
         distance: Scalar, zero when the statistics agree; differentiable in the picture's sums.
         size: The distance from an empty picture (or another natural unit): what a distance is measured against.
+        content_factor: Weight of the content beside this loss, relative to beside Gram's, so that a strength keeps as
+            much of the content with every loss (measured by ``benchmarks/strength.py``).
     """
 
     statistic: Statistic
     target: Callable[[Sums], Any]
     distance: Callable[[Sums, Any], Float[Tensor, ""]]
     size: Callable[[Any], float]
+    content_factor: float = 1.0
 
 
 def gram_distance(sums: Sums, target: Float[Tensor, "c c"]) -> Float[Tensor, ""]:
@@ -68,11 +71,13 @@ STYLE_LOSSES: dict[StyleLossName, StyleLoss] = {
         target=gaussian_of,
         distance=gaussian_wasserstein,
         size=lambda target: float(target.mean.square().sum() + target.covariance.trace()),
+        content_factor=4.0,
     ),
     "meanstd": StyleLoss(
         DIAGONAL_MOMENTS,
         target=lambda sums: (mean(sums).detach(), deviation(sums).detach()),
         distance=mean_std_distance,
         size=lambda target: float(target[0].square().sum() + target[1].square().sum()),
+        content_factor=0.6,
     ),
 }

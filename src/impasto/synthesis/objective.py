@@ -103,7 +103,7 @@ def style_transfer_objective(
                 target = loss.target(loss.statistic.sums(in_metric(tap, painted[tap]), None))
                 gap = max(float(loss.distance(own[tap], target)), SMALLEST_GAP * loss.size(target), 1e-12)
                 style_terms.append(StyleTerm(tap, loss, target, weight / total / len(style_taps) / gap))
-    importance = content_weight(strength)
+    importance = content_weight(strength) * loss.content_factor
     content_terms = [
         ContentTerm(tap, features[tap], importance / len(content_taps) / max(content_size(features[tap]), 1e-12))
         for tap in content_taps
@@ -122,4 +122,4 @@ def content_weight(strength: float) -> float:
     return MIDDLE * min((1 - strength) / strength, 1e4) ** 2
 
 
-MIDDLE = 0.02
+MIDDLE = 0.005
