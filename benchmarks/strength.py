@@ -1,6 +1,6 @@
 """Does a strength mean the same with every loss? The part of the content that is lost, by loss and strength.
 
-    uv run python benchmarks/strength.py --shared ../shared
+uv run python benchmarks/strength.py --shared ../shared
 """
 
 import argparse

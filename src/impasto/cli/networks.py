@@ -10,7 +10,9 @@ from rich.table import Table
 
 from impasto.cli.terminal import QUIET, Voice, say
 
-networks = App(name="networks", help="The networks: list them, show their taps, fetch and verify their weights.", help_epilogue="")
+networks = App(
+    name="networks", help="The networks: list them, show their taps, fetch and verify their weights.", help_epilogue=""
+)
 
 
 @networks.command(name="list")

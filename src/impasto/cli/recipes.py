@@ -70,7 +70,7 @@ def rerun(
         require_format(out)
         require_writable(out)
     with listener(voice) as bar:
-        result, difference = craft.rerun(picture, search=search, progress=bar)
+        result, difference = craft.rerun(picture, search=search, progress=bar, download=bar.download)
     if out:
         result.save(out)
     say(

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from impasto.cli.terminal import QUIET, Voice, complain, say
+from impasto.runs.bar import ProgressBar, Silence
 from impasto.synthesis.options import StyleTransferOptions
 
 
@@ -72,7 +73,7 @@ def stylize(
         require_writable(path)
     began = time.monotonic()
     with listener(voice) as show:
-        result = craft.stylize(content, styles, options=options, progress=show, preview=preview)
+        result = craft.stylize(content, styles, options=options, progress=show, download=show.download, preview=preview)
     result.save(out)
     seconds = time.monotonic() - began
     losses = {name: round(value, 5) for name, value in result.losses.items()}
@@ -92,13 +93,9 @@ def stylize(
     return 0 if finished else 1
 
 
-def listener(voice: Voice):  # type: ignore[no-untyped-def]
+def listener(voice: Voice) -> ProgressBar | Silence:
     """A progress bar for a person; for a machine, nobody listens."""
-    from contextlib import nullcontext
-
-    from impasto.runs.bar import ProgressBar
-
-    return nullcontext(lambda event: None) if voice.json else ProgressBar()
+    return Silence() if voice.json else ProgressBar()
 
 
 def default_output(content: Path, styles: list[Path]) -> Path:

@@ -49,7 +49,7 @@ ENTRIES: dict[str, Entry] = {
             "Apache-2.0",
             None,
             ("relu1_1", "relu2_2", "relu3_2"),
-            ("relu3_2",),
+            ("relu2_2", "relu3_2"),
         ),
         Entry(
             "vgg19",

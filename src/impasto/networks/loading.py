@@ -23,7 +23,7 @@ def load(
     weights: Path | str | None = None,
     pooling: Pooling = "max",
     padding: Padding = "zeros",
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Callable[[int, int | None], object] | None = None,
 ) -> Network:
     """A network of the catalogue, frozen and in evaluation mode, on the CPU.
 
@@ -138,7 +138,7 @@ def _last_relu(trunk: tuple[tuple[str, nn.Module], ...], aliases: dict[str, str]
     return relus[-2] if len(relus) > 1 else relus[-1]
 
 
-def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, int | None], None] | None) -> Network:
+def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, int | None], object] | None) -> Network:
     """Any network of timm, tapped by module path."""
     import timm
 

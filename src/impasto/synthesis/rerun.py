@@ -49,6 +49,7 @@ def rerun(
     *,
     search: Sequence[Path | str] = (),
     progress: Callable[[StyleTransferProgress], object] | None = None,
+    download: Callable[[int, int | None], object] | None = None,
 ) -> tuple[StyleTransferResult, Difference]:
     """Make the picture at ``path`` again.
 
@@ -56,6 +57,7 @@ def rerun(
         path: A picture written by impasto.
         search: Folders in which to look for inputs that have moved; they are known by their hash.
         progress: Called with every step.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
 
     Raises:
         UsageError: No recipe in the picture, an interrupted picture, or an input that cannot be found.
@@ -83,7 +85,7 @@ def rerun(
     size = result_size(read(by_role["content"][0]), checked)
     if (before.height, before.width) != size:
         raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
-    result = stylize(by_role["content"][0], by_role["style"], options=checked, progress=progress)
+    result = stylize(by_role["content"][0], by_role["style"], options=checked, progress=progress, download=download)
     return result, _compare(path, before, recipe, result)
 
 

@@ -22,7 +22,7 @@ from impasto.images.resize import fit, resize, size_of
 from impasto.losses.style import STYLE_LOSSES
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
-from impasto.runs.bar import ProgressBar, in_notebook
+from impasto.runs.bar import NotebookBar, in_notebook
 from impasto.runs.options_file import given, validate
 from impasto.runs.recipe import Input, Recipe, input_file
 from impasto.synthesis.engine import descend
@@ -105,6 +105,7 @@ def stylize(
     *,
     options: StyleTransferOptions | None = None,
     progress: Callable[[StyleTransferProgress], object] | None = None,
+    download: Callable[[int, int | None], object] | None = None,
     preview: Path | str | None = None,
     **fields: Any,
 ) -> StyleTransferResult:
@@ -119,6 +120,7 @@ def stylize(
         options: All options at once; ``fields`` go over it.
         progress: Called with every step; by default a notebook shows a bar. An interrupt (Ctrl-C) ends the work, and
             the best picture so far is returned.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
         preview: A picture file, rewritten every other second while the work goes on.
         fields: Any field of :class:`StyleTransferOptions`.
 
@@ -130,12 +132,14 @@ def stylize(
     options = validate(StyleTransferOptions, base | fields)
     painted: StyleTransferProgress | None = None
     history = []
-    job = prepare(content, [styles] if isinstance(styles, Path | str | Picture) else styles, options)
     finished = True
     with ExitStack() as readers:
-        listeners: list[Callable[[StyleTransferProgress], object]] = []
-        if progress or in_notebook():
-            listeners.append(progress or readers.enter_context(ProgressBar()))
+        if progress is None and in_notebook():
+            progress = bar = readers.enter_context(NotebookBar())
+            download = download or bar.download
+        one = isinstance(styles, Path | str | Picture)
+        job = prepare(content, [styles] if one else styles, options, download)  # type: ignore[list-item, arg-type]
+        listeners = [progress] if progress else []
         if preview:
             listeners.append(_preview(Path(preview), job.size))
         try:
@@ -179,7 +183,12 @@ class Job:
     device: torch.device
 
 
-def prepare(content: Source, styles: Sequence[Source], options: StyleTransferOptions) -> Job:
+def prepare(
+    content: Source,
+    styles: Sequence[Source],
+    options: StyleTransferOptions,
+    download: Callable[[int, int | None], object] | None = None,
+) -> Job:
     """Read the pictures, load the networks, and check that everything fits, before any work is spent."""
     if not styles:
         raise UsageError("no style: give at least one painting")
@@ -206,7 +215,9 @@ def prepare(content: Source, styles: Sequence[Source], options: StyleTransferOpt
     loaded = {}
     for name in dict.fromkeys(stage.network for stage in stages):
         own_file = options.weights if name == options.network else None
-        network = networks.load(name, weights=own_file, pooling=options.pooling, padding=options.padding)
+        network = networks.load(
+            name, weights=own_file, pooling=options.pooling, padding=options.padding, progress=download
+        )
         loaded[name] = network.to(device)
     for stage in reversed(stages):  # the largest first: it is the one to speak of
         taps = _taps(loaded[stage.network], options)
