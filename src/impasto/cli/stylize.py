@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from impasto.cli.terminal import QUIET, Voice, complain, say
+from impasto.errors import UsageError
 from impasto.runs.bar import ProgressBar, Silence
 from impasto.synthesis.options import StyleTransferOptions
 
@@ -68,7 +69,13 @@ def stylize(
     out = out or default_output(content, styles)
     from impasto.images import require_format, require_writable
 
+    inputs = {path.resolve(): path for path in (content, *styles)}
+    for path in inputs.values():
+        if not path.exists():
+            raise UsageError(f"{path} does not exist: check the name")
     for path in filter(None, (out, preview)):
+        if path.resolve() in inputs:
+            raise UsageError(f"{path} is one of the pictures that go in: name another file to write")
         require_format(path)
         require_writable(path)
     began = time.monotonic()
@@ -89,7 +96,7 @@ def stylize(
         finished=finished,
     )
     if not finished:
-        complain("interrupted: this is the best picture so far")
+        complain("interrupted: this is the best picture so far", as_json=voice.json)
     return 0 if finished else 1
 
 
@@ -100,7 +107,7 @@ def listener(voice: Voice) -> ProgressBar | Silence:
 
 def default_output(content: Path, styles: list[Path]) -> Path:
     """``photo-painting.png`` beside the photograph; a number is added rather than replace another picture."""
-    stem = "-".join([content.stem, *(style.stem for style in styles)])[:150]
+    stem = "-".join([content.stem, *(style.stem for style in styles)]).encode()[:200].decode(errors="ignore")
     path, number = content.parent / f"{stem}.png", 1
     while path.exists():
         number += 1

@@ -45,7 +45,7 @@ ENTRIES: dict[str, Entry] = {
     for entry in (
         Entry(
             "pocket",
-            "embedded, half a megabyte: a student of VGG-19 and SqueezeNet; offline, ten times faster than VGG-19",
+            "embedded, 0.6 MB: a student of VGG-19 and SqueezeNet; offline, nine times faster than VGG-19",
             "Apache-2.0",
             None,
             ("relu1_1", "relu2_2", "relu3_2"),

@@ -4,6 +4,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from impasto.errors import UsageError
+
 Pooling = Literal["max", "average", "l2"]
 Padding = Literal["zeros", "replicate"]
 
@@ -33,6 +35,8 @@ class ScaledPool(nn.Module):
 
 def exchange(module: nn.Module, *, pooling: Pooling = "max", padding: Padding = "zeros") -> None:
     """Put other poolings and paddings into a network, in place; ``max`` and ``zeros`` leave it as it was trained."""
+    if pooling != "max" and not any(isinstance(layer, nn.MaxPool2d) for layer in module.modules()):
+        raise UsageError(f"--pooling {pooling} has nothing to exchange: the network has no max pooling")
     if pooling != "max":
         for parent in list(module.modules()):
             for name, child in list(parent.named_children()):

@@ -145,7 +145,10 @@ def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, i
     model = name.removeprefix("timm:")
     path = Path(weights) if weights is not None else fetch(timm_weights(model), progress=progress)
     _require_timm(model)
-    module = timm.create_model(model, pretrained=False)
+    try:
+        module = timm.create_model(model, pretrained=False, dynamic_img_size=True)  # transformers at any size
+    except TypeError:
+        module = timm.create_model(model, pretrained=False)
     settings = cast(dict[str, Any], module.pretrained_cfg)
     _fill(module, read_weights(path), name, path)
     stages = [info["module"] for info in getattr(module, "feature_info", []) if info.get("module")]
@@ -155,7 +158,7 @@ def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, i
         mean=tuple(settings["mean"]),
         std=tuple(settings["std"]),
         style_taps=tuple(stages),
-        content_taps=tuple(stages[-2:-1]),
+        content_taps=tuple(stages[-2:-1] or stages),
         sha256=sha256_of(path),
     )
 

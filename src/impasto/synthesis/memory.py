@@ -50,12 +50,13 @@ def bytes_per_pixel(taps: Taps, device: torch.device, measured_only: bool = Fals
     image = torch.full((1, 3, PROBE, PROBE), 0.5, device=device, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         features = taps(image)
+    maps = [size for pointer, size in kept.items() if pointer not in own]
     if measured_only:
         sizes = [f.nelement() * f.element_size() for f in features.values()]
-        return (sum(sizes) + 3 * max(kept.values(), default=0)) / PROBE**2
+        return (sum(sizes) + 3 * max(maps, default=0)) / PROBE**2
     # a gradient of each kept map lives beside it for a while: the largest, twice over
     largest = max(f.nelement() * f.element_size() for f in features.values())
-    return (sum(size for pointer, size in kept.items() if pointer not in own) + 2 * largest) / PROBE**2
+    return (sum(maps) + 2 * largest) / PROBE**2
 
 
 def free_memory(device: torch.device) -> int:

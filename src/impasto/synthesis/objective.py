@@ -105,17 +105,22 @@ def style_transfer_objective(
                 style_terms.append(StyleTerm(tap, loss, target, weight / total / len(style_taps) / gap))
     importance = content_weight(strength) * loss.content_factor
     content_terms = [
-        ContentTerm(tap, features[tap], importance / len(content_taps) / max(content_size(features[tap]), 1e-12))
+        ContentTerm(tap, features[tap], importance / len(content_taps) / _content_unit(features[tap]))
         for tap in content_taps
         if importance > 0
     ]
     return Objective(taps, tuple(style_terms), tuple(content_terms), smoothness)
 
 
+def _content_unit(features: Tensor) -> float:
+    """What a lost content is measured against; a blank photograph, which shows nothing, must not weigh endlessly."""
+    return max(content_size(features), 1e-3 * float(features.square().sum()), 1e-12)
+
+
 def content_weight(strength: float) -> float:
     """Weight of the content against a style of weight 1.
 
-    At 0.5 it is ``MIDDLE``; it falls to nothing at 1 and rises without end towards 0.
+    At 0.5 it is ``MIDDLE``; it falls to nothing at 1 and rises steeply towards 0.
     """
     if strength == 0:
         return 1.0  # there is no style then

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 
 class StyleTransferOptions(BaseModel):
@@ -44,7 +44,7 @@ class StyleTransferOptions(BaseModel):
     ] = ()
     pooling: Annotated[
         Literal["max", "average", "l2"],
-        Field(description="What pools in the network: max, or a smoother average or l2."),
+        Field(description="In place of a network's max pooling: a smoother average or l2."),
     ] = "max"
     padding: Annotated[Literal["zeros", "replicate"], Field(description="What convolutions see beyond the border.")] = (
         "replicate"
@@ -84,9 +84,3 @@ class StyleTransferOptions(BaseModel):
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
     ] = "auto"
-
-    @model_validator(mode="after")
-    def _pocket_has_one_file(self) -> StyleTransferOptions:
-        if self.weights is not None and self.network == "pocket" and not self.weights.name.endswith(".safetensors"):
-            raise ValueError("weights of pocket must be a .safetensors file")
-        return self

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import UsageError
-from impasto.images import Picture, read, read_recipe
+from impasto.images import Picture, read, read_recipe, require_format
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe, find, parse
 from impasto.synthesis.options import StyleTransferOptions
@@ -64,6 +64,7 @@ def rerun(
     """
     path = Path(path)
     recipe = parse(read_recipe(path), path)
+    require_format(path)
     if recipe.verb != "stylize":
         raise UsageError(f"{path} was made by {recipe.verb!r}, which this version cannot rerun")
     if not all(one.path for one in recipe.inputs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto import networks
-from impasto.errors import UsageError
-from impasto.images import Picture, read, write
+from impasto.errors import ImpastoError, UsageError
+from impasto.images import Picture, read, require_format, write
 from impasto.images.colour import keep_colours, match_colours
 from impasto.images.resize import fit, resize, size_of
 from impasto.losses.style import STYLE_LOSSES
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
 from impasto.runs.bar import NotebookBar, in_notebook
-from impasto.runs.options_file import given, validate
+from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, Recipe, input_file
 from impasto.synthesis.engine import descend
 from impasto.synthesis.initial import initial
@@ -72,7 +72,7 @@ class StyleTransferResult:
     Attributes:
         picture: What :meth:`save` writes: pixels, and the photograph's alpha, profile, EXIF and depth.
         losses: The last losses by name: ``style`` is 1 for the photograph and 0 for the painting's statistics.
-        history: Every step's losses, with the ``stage`` they belong to.
+        history: Every step's losses, with the ``stage`` and ``step`` they belong to.
         recipe: What makes the picture again.
     """
 
@@ -131,20 +131,24 @@ def stylize(
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(StyleTransferOptions, base | fields)
     painted: StyleTransferProgress | None = None
-    history = []
+    history: list[dict[str, float]] = []
     finished = True
     with ExitStack() as readers:
         if progress is None and in_notebook():
             progress = bar = readers.enter_context(NotebookBar())
             download = download or bar.download
+        readers.enter_context(_out_of_memory_in_words())
         one = isinstance(styles, Path | str | Picture)
         job = prepare(content, [styles] if one else styles, options, download)  # type: ignore[list-item, arg-type]
         listeners = [progress] if progress else []
         if preview:
+            require_format(preview)
             listeners.append(_preview(Path(preview), job.size))
         try:
             for painted in paint(job):
-                history.append({"stage": painted.stage} | painted.losses)
+                here = {"stage": painted.stage, "step": painted.step} | painted.losses
+                if here not in history[-1:]:  # the last event is told again when a plateau ends the work early
+                    history.append(here)
                 for listen in listeners:
                     listen(painted)
         except KeyboardInterrupt:
@@ -155,6 +159,18 @@ def stylize(
     return _finish(job, painted, history, finished)
 
 
+@contextmanager
+def _out_of_memory_in_words() -> Iterator[None]:
+    """torch tells of a full memory in three ways; a person needs one."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
+        if not full:
+            raise
+        raise ImpastoError("out of memory: a smaller --size needs less") from error
+
+
 def _preview(path: Path, size: tuple[int, int], every: float = 2.0) -> Callable[[StyleTransferProgress], None]:
     """A listener that writes the picture as it is, at its final size, now and then."""
     last = -math.inf
@@ -162,7 +178,8 @@ def _preview(path: Path, size: tuple[int, int], every: float = 2.0) -> Callable[
     def listen(event: StyleTransferProgress) -> None:
         nonlocal last
         if time.monotonic() - last >= every or event.done == 1:
-            write(path, Picture(resize(event.image.float().cpu(), size).clamp(0, 1)))
+            with suppress(ImpastoError):  # a full disk must not cost the picture that is being painted
+                write(path, Picture(resize(event.image.float().cpu(), size).clamp(0, 1)))
             last = time.monotonic()
 
     return listen
@@ -215,11 +232,12 @@ def prepare(
     loaded = {}
     for name in dict.fromkeys(stage.network for stage in stages):
         own_file = options.weights if name == options.network else None
-        network = networks.load(
-            name, weights=own_file, pooling=options.pooling, padding=options.padding, progress=download
-        )
+        pooling = options.pooling if name == options.network else "max"
+        network = networks.load(name, weights=own_file, pooling=pooling, padding=options.padding, progress=download)
         loaded[name] = network.to(device)
     for stage in reversed(stages):  # the largest first: it is the one to speak of
+        if not _style_taps(loaded[stage.network], options):
+            raise UsageError(f"{stage.network} suggests no taps: choose with --taps and --content-taps")
         taps = _taps(loaded[stage.network], options)
         measured = [style_size(size_of(painting), stage.size, options.stroke) for painting in paintings]
         require_memory(taps, stage.size, measured, stage.history, device)
@@ -308,7 +326,7 @@ def _finish(
     alpha = job.content.alpha
     recipe = Recipe(
         verb="stylize",
-        options=given(job.options),
+        options=job.options.model_dump(mode="json"),
         inputs=job.inputs,
         networks={name: network.sha256 for name, network in job.networks.items()},
         made_with=_circumstances(job.device),

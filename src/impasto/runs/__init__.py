@@ -1,0 +1,1 @@
+"""runs: options files, recipes, progress, and doing it again."""
