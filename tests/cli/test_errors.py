@@ -39,7 +39,7 @@ WRONG = {
     "timm": (["photo.png", "painting.png", "--network", "timm:resnt18"], ["resnt18", "resnet18"]),
     "weights": (["photo.png", "painting.png", "--weights", "no.safetensors"], ["no.safetensors"]),
     "pickle": (["photo.png", "painting.png", "--network", "vgg19", "--weights", "code.pth"], ["code.pth"]),
-    "weights of pocket": (["photo.png", "painting.png", "--weights", "code.pth"], ["pocket", "safetensors"]),
+    "weights of pocket": (["photo.png", "painting.png", "--weights", "code.pth"], ["code.pth", "safetensors"]),
     "device": (["photo.png", "painting.png", "--device", "tpu"], ["--device", "tpu"]),
     "weights for styles": (
         ["photo.png", "painting.png", "--style-weights", "1", "2"],

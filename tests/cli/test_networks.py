@@ -69,8 +69,8 @@ def test_the_list_is_one_object_for_a_machine(capsys: Output) -> None:
 def test_a_network_is_shown_with_its_taps(capsys: Output) -> None:
     assert run(["networks", "show", "pocket"]) == 0
     out = said(capsys)
-    line = next(line for line in out.splitlines() if line.startswith("relu2_1"))
-    assert line.split() == ["relu2_1", "32", "2", "8", "style"]
+    line = next(line for line in out.splitlines() if line.startswith("relu2_2"))
+    assert line.split() == ["relu2_2", "48", "2", "12", "style", "content"]
     assert "Apache-2.0" in out and "parameters" in out
 
 

@@ -1,11 +1,10 @@
 """Options: one validated model from keywords or a file, or one clear line."""
 
 import pytest
-from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from impasto.errors import UsageError
-from impasto.runs.options_file import given, read_options, validate
+from impasto.runs.options_file import read_options, validate
 from impasto.synthesis.options import StyleTransferOptions as Options
 
 OPTIONS = st.builds(
@@ -80,26 +79,6 @@ def test_a_value_out_of_bounds_is_named_in_one_line(values):
 def test_all_that_is_wrong_is_said_at_once():
     message = refused({"strength": 2, "stroke": 0, "nonsense": 1})
     assert all(name in message for name in ("strength", "stroke", "nonsense"))
-
-
-def test_a_rule_of_the_whole_model_reads_as_a_sentence():
-    message = refused({"weights": "pocket.pth"})
-    assert "safetensors" in message and "Value error" not in message
-
-
-@drawn(options=OPTIONS)
-def test_the_given_options_make_the_same_options_again(options):
-    again = given(options)
-    assert validate(Options, again) == options
-    assert all(again[name] is not None for name in again)
-
-
-def test_the_given_options_leave_out_the_defaults():
-    assert given(Options()) == {}
-    assert given(Options(strength=0.5, loss="meanstd", taps=("relu1_1",))) == {
-        "loss": "meanstd",
-        "taps": ["relu1_1"],
-    }
 
 
 def test_a_file_gives_the_options_that_it_names(tmp_path):

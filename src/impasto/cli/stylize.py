@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -107,7 +108,8 @@ def listener(voice: Voice) -> ProgressBar | Silence:
 
 def default_output(content: Path, styles: list[Path]) -> Path:
     """``photo-painting.png`` beside the photograph; a number is added rather than replace another picture."""
-    stem = "-".join([content.stem, *(style.stem for style in styles)]).encode()[:200].decode(errors="ignore")
+    stem = "-".join([content.stem, *(style.stem for style in styles)])
+    stem = os.fsdecode(os.fsencode(stem)[:200])  # file systems count bytes, and 255 of them
     path, number = content.parent / f"{stem}.png", 1
     while path.exists():
         number += 1

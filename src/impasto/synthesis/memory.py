@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,11 @@ PROBE = 128  # pixels a side of the picture that is measured
 
 
 def require_memory(
-    taps: Taps, size: tuple[int, int], styles: list[tuple[int, int]], history: int, device: torch.device
+    taps: Taps,
+    size: tuple[int, int],
+    history: int,
+    device: torch.device,
+    styles: Sequence[tuple[int, int]] = (),
 ) -> None:
     """Refuse a picture of ``size``, or styles of ``styles``, that will not fit, before any work is spent on it.
 

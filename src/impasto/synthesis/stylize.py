@@ -16,7 +16,7 @@ from torch import Tensor
 
 from impasto import networks
 from impasto.errors import ImpastoError, UsageError
-from impasto.images import Picture, read, require_format, write
+from impasto.images import Picture, read, require_format, require_writable, write
 from impasto.images.colour import keep_colours, match_colours
 from impasto.images.resize import fit, resize, size_of
 from impasto.losses.style import STYLE_LOSSES
@@ -143,6 +143,7 @@ def stylize(
         listeners = [progress] if progress else []
         if preview:
             require_format(preview)
+            require_writable(preview)
             listeners.append(_preview(Path(preview), job.size))
         try:
             for painted in paint(job):
@@ -240,7 +241,7 @@ def prepare(
             raise UsageError(f"{stage.network} suggests no taps: choose with --taps and --content-taps")
         taps = _taps(loaded[stage.network], options)
         measured = [style_size(size_of(painting), stage.size, options.stroke) for painting in paintings]
-        require_memory(taps, stage.size, measured, stage.history, device)
+        require_memory(taps, stage.size, stage.history, device, styles=measured)
     return Job(options, photo, tuple(paintings), start, size, stages, loaded, tuple(inputs), device)
 
 
@@ -326,7 +327,7 @@ def _finish(
     alpha = job.content.alpha
     recipe = Recipe(
         verb="stylize",
-        options=job.options.model_dump(mode="json"),
+        options=job.options.model_dump(mode="json", exclude_defaults=True),
         inputs=job.inputs,
         networks={name: network.sha256 for name, network in job.networks.items()},
         made_with=_circumstances(job.device),
