@@ -24,13 +24,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="a file of VGG-19's weights")
     parser.add_argument("--work", type=Path, default=Path("runs/gallery"))
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--painters", nargs="+", default=["pocket", "vgg19"])
+    parser.add_argument("--photographs", nargs="+", default=get_args(Photograph))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     settings = {"pocket": {}, "vgg19": {"network": "vgg19", "weights": options.weights, "quality": "best"}}
-    for photograph in get_args(Photograph):
+    for photograph in options.photographs:
         content = sample_photograph(photograph)
         rows = []
         for painter in options.painters:
