@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--work", type=Path, default=Path("runs/style-benchmark"))
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--strength", type=float, default=0.2)
+    parser.add_argument("--strength", type=float, default=0.21)
     parser.add_argument("--paintings", nargs="+", default=PAINTINGS)
     parser.add_argument("--qualities", nargs="*", default=("draft", "good", "best"))
     parser.add_argument("--sheet", type=Path)
