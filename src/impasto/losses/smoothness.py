@@ -10,6 +10,7 @@ def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
     Mahendran and Vedaldi (2015), eq. 3 with β = 2, divided by the number of differences, so that a picture's value
     does not depend on its size.
 
+    >>> import torch
     >>> total_variation(torch.ones(1, 3, 8, 8))
     tensor(0.)
     """
