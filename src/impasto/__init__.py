@@ -7,33 +7,53 @@ from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
     from impasto.images import Picture, read, write
-    from impasto.synthesis.options import StyleTransferOptions
+    from impasto.synthesis.batch import stylize_batch
+    from impasto.synthesis.invert import invert
+    from impasto.synthesis.options import InversionOptions, StyleTransferOptions, TextureOptions
+    from impasto.synthesis.plan import plan
     from impasto.synthesis.rerun import rerun
-    from impasto.synthesis.stylize import StyleTransferResult, stylize
+    from impasto.synthesis.resume import resume
+    from impasto.synthesis.session import SynthesisResult
+    from impasto.synthesis.stylize import stylize
+    from impasto.synthesis.texture import texture
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ImpastoError",
-    "Picture",
-    "StyleTransferOptions",
-    "StyleTransferResult",
-    "UsageError",
-    "read",
-    "rerun",
-    "stylize",
-    "write",
-]
-
 _HOMES = {
+    "InversionOptions": "impasto.synthesis.options",
     "Picture": "impasto.images",
     "StyleTransferOptions": "impasto.synthesis.options",
-    "StyleTransferResult": "impasto.synthesis.stylize",
+    "SynthesisResult": "impasto.synthesis.session",
+    "TextureOptions": "impasto.synthesis.options",
+    "invert": "impasto.synthesis.invert",
+    "plan": "impasto.synthesis.plan",
     "read": "impasto.images",
     "rerun": "impasto.synthesis.rerun",
+    "resume": "impasto.synthesis.resume",
     "stylize": "impasto.synthesis.stylize",
+    "stylize_batch": "impasto.synthesis.batch",
+    "texture": "impasto.synthesis.texture",
     "write": "impasto.images",
 }
+
+__all__ = [
+    "ImpastoError",
+    "InversionOptions",
+    "Picture",
+    "StyleTransferOptions",
+    "SynthesisResult",
+    "TextureOptions",
+    "UsageError",
+    "invert",
+    "plan",
+    "read",
+    "rerun",
+    "resume",
+    "stylize",
+    "stylize_batch",
+    "texture",
+    "write",
+]
 
 
 def __getattr__(name: str) -> object:

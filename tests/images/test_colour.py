@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impasto.images.colour import from_oklab, keep_colours, match_colours, to_oklab
+from impasto.images.colour import from_oklab, keep_colours, match_colours, match_histograms, to_oklab
 
 
 def colour(*rgb: float) -> torch.Tensor:
@@ -92,3 +92,45 @@ def test_even_and_gray_pictures_can_be_matched(image, like):
     matched = match_colours(image, like)
     assert matched.isfinite().all()
     torch.testing.assert_close(matched.mean(dim=(0, 2, 3)), like.mean(dim=(0, 2, 3)), atol=0.02, rtol=0)
+
+
+def quantiles(values: torch.Tensor) -> torch.Tensor:
+    """The 1st to the 99th percentile on each OkLab axis: (99, 3)."""
+    return torch.quantile(to_oklab(values)[0].flatten(1), torch.linspace(0.01, 0.99, 99), dim=1)
+
+
+def test_matched_histograms_have_the_quantiles_asked_for():
+    # muted, so that every mixture lies inside sRGB
+    image = 0.4 + 0.2 * picture(9, size=(200, 300))
+    like = 0.35 + 0.25 * picture(10, size=(300, 150)) ** 2
+    matched = match_histograms(image, like)
+    assert matched.shape == image.shape and matched.dtype == image.dtype
+    torch.testing.assert_close(quantiles(matched), quantiles(like), atol=1e-3, rtol=0)
+    assert (quantiles(image) - quantiles(like)).abs().max() > 0.05
+
+
+def test_a_ramp_of_grays_takes_the_known_quantiles_of_another():
+    # Every level once, and the like of it with levels squared: so the n-th gray becomes the n-th square.
+    ramp = torch.linspace(0, 1, 256).expand(1, 3, 4, 256)
+    matched = match_histograms(ramp, ramp.square())
+    torch.testing.assert_close(matched, ramp.square(), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("image", [picture(11), picture(12, 0.0, 0.01), picture(13)[:, :1].expand(-1, 3, -1, -1)])
+def test_matching_a_pictures_histograms_with_its_own_changes_nothing(image):
+    torch.testing.assert_close(match_histograms(image, image), image, atol=1e-3, rtol=0)
+
+
+def test_matched_histograms_keep_the_order_of_lightness():
+    image, like = picture(14, 0.4, 0.6), picture(15, 0.4, 0.6) ** 2
+    before, after = (to_oklab(each)[0, 0].flatten() for each in (image, match_histograms(image, like)))
+    assert (after[before.argsort()].diff() >= -1e-4).all()
+
+
+def test_an_even_picture_becomes_the_median_and_an_even_like_makes_all_alike():
+    like = 0.5 + 0.1 * picture(16, size=(101, 101))
+    even = match_histograms(colour(0.2, 0.4, 0.6).expand(1, 3, 8, 8), like)
+    median = to_oklab(like)[0].flatten(1).median(dim=1).values
+    torch.testing.assert_close(to_oklab(even)[0, :, 0, 0], median, atol=1e-3, rtol=0)
+    painted = match_histograms(picture(17), colour(0.2, 0.4, 0.6))
+    torch.testing.assert_close(painted, colour(0.2, 0.4, 0.6).expand_as(painted), atol=1e-3, rtol=0)

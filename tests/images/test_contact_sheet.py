@@ -57,3 +57,15 @@ def test_a_picture_keeps_its_colours_on_the_sheet():
 def test_the_whole_of_a_long_row_fits():
     sheet = contact_sheet([[(str(i), patch(RED, 10, 10)) for i in range(9)], [("", patch(BLUE, 10, 10))]], 16)
     assert (sheet[0] == torch.tensor(RED).view(3, 1, 1)).all(0).sum() == 9 * 16 * 16
+
+
+def test_a_cell_is_as_wide_as_its_label():
+    long = "a label much longer than its picture"
+    sheet = contact_sheet([[(long, patch(RED, 10, 10)), ("b", patch(BLUE, 10, 10))], [("c", patch(GREEN, 9, 9))]], 16)
+    alone = contact_sheet([[(long, patch(RED, 10, 10))]], 16)
+    left = covered(sheet, BLUE)[1]
+    above = slice(0, covered(sheet, RED)[0])
+    inks = [(each != 1).any(dim=1)[0, above].any(dim=0).nonzero().flatten() for each in (alone, sheet[..., :left])]
+    assert torch.equal(*inks) and inks[0][-1] < left  # the whole of the label, and nothing of the next
+    assert covered(sheet, RED)[1] == covered(sheet, GREEN)[1]
+    assert (alone[..., -2:] == 1).all()

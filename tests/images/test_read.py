@@ -1,6 +1,8 @@
 """Reading: every kind of file comes out upright, in sRGB, with what it had beside its colours."""
 
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -396,3 +398,21 @@ def test_a_picture_of_the_wrong_shape_or_type_is_refused():
         Picture(good, alpha=torch.zeros(1, 1, 4, 5))
     with pytest.raises(UsageError, match="depth"):
         Picture(good, depth=12)
+
+
+def test_a_picture_for_which_there_is_no_memory_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "large.png"
+    pyvips.Image.black(16_000, 12_500).pngsave(str(path))
+    check = (
+        "import resource, sys, torch, impasto.errors, impasto.images, pathlib\n"
+        "impasto.images.read(sys.argv[2])\n"
+        "used = int(pathlib.Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))\n"
+        "try:\n"
+        "    impasto.images.read(sys.argv[1])\n"
+        "except impasto.errors.ImpastoError as error:\n"
+        "    sys.exit(f'{type(error).__name__}: {error}')\n"
+    )
+    small = save(Image.new("L", (8, 8)), tmp_path / "small.png")
+    done = subprocess.run([sys.executable, "-c", check, path, small], capture_output=True, text=True)
+    assert done.stderr == f"ImpastoError: {path}: not enough memory to decode it; make it smaller first\n"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from impasto import __version__
 from impasto.cli.demo import demo
+from impasto.cli.invert import invert
 from impasto.cli.networks import networks
-from impasto.cli.recipes import rerun, show
+from impasto.cli.recipes import rerun, resume, show
 from impasto.cli.stylize import stylize
-from impasto.cli.terminal import complain
+from impasto.cli.terminal import Warnings, complain
+from impasto.cli.texture import texture
 from impasto.errors import ImpastoError
 
 HELP = "Paint with pretrained image networks, and look inside them."
@@ -20,6 +24,8 @@ EXAMPLES = """Examples:
     impasto demo
     impasto stylize photo.jpg painting.jpg
     impasto stylize photo.jpg painting.jpg --strength 0.8 --color keep --size 1500
+    impasto texture bark.jpg --size 1024x1024 --tileable
+    impasto invert photo.jpg --taps relu3_1
     impasto rerun photo-painting.png
 
 `impasto COMMAND --help` explains a command and its options.
@@ -33,7 +39,7 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, stylize, rerun, show):
+for command in (demo, stylize, texture, invert, resume, rerun, show):
     app.command(command, help_epilogue="")
 app.command(networks)
 app.register_install_completion_command()
@@ -42,6 +48,7 @@ app.register_install_completion_command()
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every foreseen error becomes one line."""
     as_json, debug = "--json" in arguments, "--debug" in arguments
+    logging.getLogger("impasto").handlers[:] = [Warnings(as_json)]
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else 0

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from impasto.cli.stylize import listener
+from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, say
 
 Photograph = Literal["astronaut", "coffee", "chelsea", "rocket"]

@@ -1,4 +1,4 @@
-"""impasto show and impasto rerun: the recipe in a picture, printed or made again."""
+"""impasto show, rerun and resume: the recipe in a picture, printed or made again, and runs that go on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from impasto.cli.stylize import listener
+from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, say
 
 
@@ -55,7 +55,7 @@ def rerun(
     Parameters
     ----------
     picture
-        A picture made by impasto.
+        A picture made by impasto, or the directory of a finished run.
     search
         Folders in which to look for inputs that have moved; they are known by their content.
     out
@@ -84,3 +84,40 @@ def rerun(
         reasons=difference.reasons,
     )
     return 0 if difference.identical else 1
+
+
+def resume(
+    run: Path,
+    /,
+    *,
+    search: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
+    preview: Path | None = None,
+    voice: Voice = QUIET,
+) -> int:
+    """Go on with a run that was interrupted or killed, to the picture that it would have made.
+
+    Examples:
+
+        impasto stylize photo.jpg painting.jpg --size 8192 --run wall --out wall.tif
+        impasto resume wall
+
+    Parameters
+    ----------
+    run
+        The run's directory.
+    search
+        Folders in which to look for inputs that have moved; they are known by their content.
+    preview
+        A picture file rewritten while the work goes on.
+    voice
+        How to speak.
+    """
+    import time
+
+    from impasto.cli.output import report
+    from impasto.synthesis.resume import resume as craft
+
+    began = time.monotonic()
+    with listener(voice) as show:
+        result, out = craft(run, search=search, progress=show, download=show.download, preview=preview)
+    return report(result, out, began, voice)

@@ -1,28 +1,34 @@
-"""impasto stylize: paint a photograph in the style of other pictures."""
+"""impasto stylize: paint photographs in the style of other pictures."""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from impasto.cli.output import checked_output, first_process, listener, report
 from impasto.cli.terminal import QUIET, Voice, complain, say
 from impasto.errors import UsageError
-from impasto.runs.bar import ProgressBar, Silence
 from impasto.synthesis.options import StyleTransferOptions
+
+if TYPE_CHECKING:
+    from impasto.synthesis.plan import Plan
+
+Paths = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")]
 
 
 def stylize(
-    content: Path,
-    style: Path,
-    /,
-    *more_styles: Path,
+    *pictures: Path,
+    style: Paths = (),
     out: Path | None = None,
     options_file: Annotated[Path | None, Parameter(name="--options")] = None,
     preview: Path | None = None,
+    run: Path | None = None,
+    plan: Annotated[bool, Parameter(negative="")] = False,
+    sweep: Literal["taps", "loss", "strength"] | None = None,
     options: Annotated[
         StyleTransferOptions, Parameter(name="*", group="Style", consume_multiple=True, negative="")
     ] = StyleTransferOptions(),
@@ -31,92 +37,157 @@ def stylize(
     """Paint CONTENT in the style of STYLE (or several), and write the result beside it.
 
     The picture that comes out carries its recipe: `impasto show` prints it, `impasto rerun` makes it again.
-    Ctrl-C ends the work and keeps the best picture so far.
+    Ctrl-C ends the work and keeps the best picture so far. With several photographs, name the paintings with --style
+    and a folder with --out: what is done is skipped, and a bad file does not stop the others.
+
+    Large pictures are worked in tiles, with the same result as in one piece. `torchrun --nproc-per-node 2 -m impasto
+    stylize ...` spreads the tiles over processes.
 
     Examples:
 
         impasto stylize photo.jpg painting.jpg
         impasto stylize photo.jpg painting.jpg --strength 0.8 --stroke 1.5 --out wall.tif
         impasto stylize photo.jpg one.jpg two.jpg --style-weights 2 1 --color match
-        impasto stylize photo.jpg painting.jpg --network vgg19 --quality best
+        impasto stylize photo.jpg sky.jpg ground.jpg --masks sky-mask.png ground-mask.png
+        impasto stylize photo.jpg painting.jpg --loss wasserstein histogram --loss-weights 1 0.5
+        impasto stylize photo.jpg painting.jpg --size 8192 --plan
+        impasto stylize photo.jpg painting.jpg --size 8192 --run wall --out wall.tif
+        impasto stylize photo.jpg painting.jpg --sweep strength
+        impasto stylize photos/*.jpg --style painting.jpg --out painted
 
     Parameters
     ----------
-    content
-        The photograph to paint.
+    pictures
+        The photograph and its paintings; with --style, all of them are photographs.
     style
-        The painting whose style it gets.
-    more_styles
-        Further paintings, mixed in.
+        The paintings.
     out
         Where to write the picture; the suffix chooses the format. Default: CONTENT-STYLE.png beside the photograph.
+        For several photographs, a folder.
     options_file
         A YAML file of options; flags go over it.
     preview
         A picture file rewritten while the work goes on.
+    run
+        A directory, new or empty, for checkpoints and metrics: `impasto resume DIR` goes on after a kill. Pictures
+        above 16 megapixels get one under `runs` unasked.
+    plan
+        Print scales, tiles, memory and time, and do nothing.
+    sweep
+        Write a contact sheet with each value of an option, at 256 pixels: taps, loss or strength.
     options
         How to paint.
     voice
         How to speak.
     """
     from impasto.runs.options_file import read_options, validate
-    from impasto.synthesis import stylize as craft
 
     values = (read_options(StyleTransferOptions, options_file) if options_file else {}) | options.model_dump(
         exclude_unset=True
     )
     options = validate(StyleTransferOptions, values)
-    styles = [style, *more_styles]
-    out = out or default_output(content, styles)
-    from impasto.images import require_format, require_writable
+    contents, styles = (pictures, style) if style else (pictures[:1], pictures[1:])
+    if not contents or not styles:
+        raise UsageError("stylize needs a photograph and a painting: impasto stylize photo.jpg painting.jpg")
+    if len(contents) > 1 or (out is not None and (out.is_dir() or str(out).endswith(os.sep))):
+        return _batch(contents, styles, out, options, voice, single=[plan, sweep, run, preview])
+    content = contents[0]
+    if plan:
+        return _plan(content, styles, options, voice)
+    if sweep:
+        return _sweep(content, styles, sweep, out, options, voice)
+    out = checked_output(out, content.parent, [content, *styles], preview)
+    from impasto.synthesis import stylize as craft
 
-    inputs = {path.resolve(): path for path in (content, *styles)}
-    for path in inputs.values():
-        if not path.exists():
-            raise UsageError(f"{path} does not exist: check the name")
-    for path in filter(None, (out, preview)):
-        if path.resolve() in inputs:
-            raise UsageError(f"{path} is one of the pictures that go in: name another file to write")
-        require_format(path)
-        require_writable(path)
     began = time.monotonic()
     with listener(voice) as show:
-        result = craft.stylize(content, styles, options=options, progress=show, download=show.download, preview=preview)
-    result.save(out)
-    seconds = time.monotonic() - began
-    losses = {name: round(value, 5) for name, value in result.losses.items()}
-    finished = result.recipe.finished
-    say(
-        f"{out}  {result.picture.width}×{result.picture.height}, {seconds:.0f} s, "
-        f"{len(result.history)} steps, {_percent(losses)}",
-        voice,
-        out=out,
-        seconds=round(seconds, 2),
-        steps=len(result.history),
-        losses=losses,
-        finished=finished,
-    )
-    if not finished:
-        complain("interrupted: this is the best picture so far", as_json=voice.json)
-    return 0 if finished else 1
+        result = craft.stylize(
+            content,
+            styles,
+            options=options,
+            progress=show,
+            download=show.download,
+            preview=preview,
+            run=run or "auto",
+            out=out,
+        )
+    return report(result, out, began, voice)
 
 
-def listener(voice: Voice) -> ProgressBar | Silence:
-    """A progress bar for a person; for a machine, nobody listens."""
-    return Silence() if voice.json else ProgressBar()
+def _batch(
+    contents: tuple[Path, ...],
+    styles: tuple[Path, ...],
+    out: Path | None,
+    options: StyleTransferOptions,
+    voice: Voice,
+    single: list[object],
+) -> int:
+    """Many photographs, one after the other."""
+    if out is None:
+        raise UsageError("several photographs need a folder to paint into: --out DIR")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file: several photographs need a folder")
+    if any(single):
+        raise UsageError("--plan, --sweep, --run and --preview are for one photograph: leave them out")
+    from impasto.synthesis.batch import stylize_batch
+
+    items = []
+    with listener(voice) as show:
+        for item in stylize_batch(contents, styles, out, options=options, progress=show, download=show.download):
+            items.append(item)
+            note = {"painted": f"{item.out}", "skipped": f"{item.out} (was there)", "failed": f"{item.content}: failed"}
+            if not voice.json:
+                say(f"{len(items)} of {len(contents)}  {note[item.status]}")
+    failed = [item for item in items if item.status == "failed"]
+    if voice.json:
+        say("", voice, items=[vars(item) for item in items])
+    for item in failed:
+        complain(f"{item.content} was not painted: {item.error}", as_json=voice.json)
+    return 1 if failed else 0
 
 
-def default_output(content: Path, styles: list[Path]) -> Path:
-    """``photo-painting.png`` beside the photograph; a number is added rather than replace another picture."""
-    stem = "-".join([content.stem, *(style.stem for style in styles)])
-    stem = os.fsdecode(os.fsencode(stem)[:200])  # file systems count bytes, and 255 of them
-    path, number = content.parent / f"{stem}.png", 1
-    while path.exists():
-        number += 1
-        path = content.parent / f"{stem}-{number}.png"
-    return path
+def _plan(content: Path, styles: tuple[Path, ...], options: StyleTransferOptions, voice: Voice) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from impasto.synthesis.plan import plan as make_plan
+
+    with listener(voice) as show:
+        planned: Plan = make_plan(content, styles, options=options, download=show.download)
+    rows = [stage.row() for stage in planned.stages]
+    gigabytes = round(planned.bytes / 2**30, 1)
+    if voice.json:
+        say("", voice, stages=rows, seconds=round(planned.seconds), GiB=gigabytes)
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console(highlight=False).print(table)
+    minutes = planned.seconds / 60
+    much = f"{planned.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} minutes"
+    say(f"at most {much} and {gigabytes} GiB, from a step measured at 384 pixels")
+    return 0
 
 
-def _percent(losses: dict[str, float]) -> str:
-    style = losses.get("style")
-    return "the photograph's content only" if style is None else f"{100 * (1 - style):.1f} % of the way to the style"
+def _sweep(
+    content: Path,
+    styles: tuple[Path, ...],
+    what: Literal["taps", "loss", "strength"],
+    out: Path | None,
+    options: StyleTransferOptions,
+    voice: Voice,
+) -> int:
+    from impasto.images import Picture, write
+    from impasto.images.contact_sheet import contact_sheet
+    from impasto.synthesis.sweep import sweep
+
+    out = checked_output(out, content.parent, [content, *styles], None, stem=f"{content.stem}-{what}")
+    with listener(voice) as show:
+        rows = sweep(content, styles, what, options=options, progress=lambda label: show)
+    if first_process():
+        write(out, Picture(contact_sheet(rows, height=256)))
+    labels = [label for row in rows[1:] for label, _ in row]
+    say(f"{out}  {len(labels)} pictures", voice, out=out, labels=labels)
+    return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -31,18 +33,39 @@ class Voice:
 QUIET = Voice()
 
 
+def first_process() -> bool:
+    """Whether this is the one of torchrun's processes that speaks and writes; it is, where there are no others."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+class Warnings(logging.Handler):
+    """What the library warns of, as lines to standard error."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._as_json = as_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        complain(record.getMessage(), as_json=self._as_json, kind="warning")
+
+
 def say(text: str, voice: Voice = QUIET, **facts: Any) -> None:
     """A line for a person, or the facts as JSON for a machine."""
+    if not first_process():
+        return
     if voice.json:
         sys.stdout.write(json.dumps(facts, default=str) + "\n")
     else:
         Console(highlight=False, soft_wrap=True).print(text.encode("utf-8", "backslashreplace").decode(), markup=False)
 
 
-def complain(error: BaseException | str, *, as_json: bool = False) -> None:
+def complain(error: BaseException | str, *, as_json: bool = False, kind: str = "error") -> None:
     """One line on what went wrong, to standard error."""
+    if not first_process():
+        return
     line = " ".join(str(error).split())
     if as_json:
-        sys.stderr.write(json.dumps({"error": line}) + "\n")
+        sys.stderr.write(json.dumps({kind: line}) + "\n")
     else:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"impasto: {line}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,10 @@ LABEL = 26
 def contact_sheet(
     rows: Sequence[Sequence[tuple[str, Float[Tensor, "1 3 h w"]]]], height: int = 320
 ) -> Float[Tensor, "1 3 H W"]:
-    """Rows of (label, picture) on white paper, every picture ``height`` pixels high."""
+    """Rows of (label, picture) on white paper, every picture ``height`` pixels high.
+
+    A cell is as wide as its picture or its label, whichever is wider. Rows may differ in length.
+    """
     import numpy as np
     import torch
     from PIL import Image, ImageDraw, ImageFont
@@ -28,16 +32,23 @@ def contact_sheet(
         pixels = resize(picture.float().cpu(), (height, width)).clamp(0, 1)[0].permute(1, 2, 0)
         return Image.fromarray((pixels * 255).round().to(torch.uint8).numpy())
 
-    drawn = [[(label, small(picture)) for label, picture in row] for row in rows]
-    width = max(sum(picture.width + MARGIN for _, picture in row) for row in drawn) + MARGIN
+    font = ImageFont.load_default(size=15)
+
+    def cell(label: str, picture: Tensor) -> tuple[str, Image.Image, int]:
+        drawn = small(picture)
+        words = max((font.getlength(line) for line in label.splitlines()), default=0)
+        return label, drawn, max(drawn.width, math.ceil(words))
+
+    drawn = [[cell(label, picture) for label, picture in row] for row in rows]
+    width = max(sum(wide + MARGIN for _, _, wide in row) for row in drawn) + MARGIN
     sheet = Image.new("RGB", (width, len(drawn) * (height + LABEL + MARGIN) + MARGIN), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=15)
+    pen = ImageDraw.Draw(sheet)
     top = MARGIN
     for row in drawn:
         left = MARGIN
-        for label, picture in row:
+        for label, picture, wide in row:
             pen.text((left, top), label, fill=(40, 40, 40), font=font)
             sheet.paste(picture, (left, top + LABEL))
-            left += picture.width + MARGIN
+            left += wide + MARGIN
         top += height + LABEL + MARGIN
     return torch.from_numpy(np.asarray(sheet).copy()).permute(2, 0, 1)[None].float() / 255

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,7 +56,7 @@ def upright(exif: bytes | None) -> bytes | None:
 
 def pixels_per_mm(exif: bytes | None) -> float:
     """The resolution for printing that the block asks for; 72 dots per inch where it asks for none."""
-    tags = _directory(exif) if exif else {}
+    tags = _directory(io.BytesIO(exif)) if exif else {}
     try:
         dots = float(tags.get(X_RESOLUTION, 72))
     except _MALFORMED:
@@ -64,11 +65,11 @@ def pixels_per_mm(exif: bytes | None) -> float:
     return dots / per_unit if 0 < dots < 1e6 else 72 / 25.4
 
 
-def from_tiff(data: bytes) -> bytes | None:
-    """The EXIF block of a TIFF file: its descriptive tags, the camera's and the place's."""
+def from_tiff(file: IO[bytes]) -> bytes | None:
+    """The EXIF block of an open TIFF file: its descriptive tags, the camera's and the place's."""
     from PIL import Image
 
-    tags = _directory(data)
+    tags = _directory(file)
     if not tags:
         return None
     exif = Image.Exif()
@@ -80,30 +81,36 @@ def from_tiff(data: bytes) -> bytes | None:
         return None
 
 
-def into_tiff(tiff: bytes, exif: bytes) -> bytes:
-    """The TIFF file with an EXIF block put into its first directory.
+def into_tiff(file: IO[bytes], exif: bytes) -> None:
+    """Put an EXIF block into the first directory of a TIFF file that is open for reading and writing.
 
     libvips writes no EXIF into a TIFF. The new entries go to the end of the file, followed by a new first
     directory that holds the old entries, whose offsets still hold, and the new ones.
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    if tiff[:4] != b"II*\0":  # a BigTIFF, over 4 GB: it goes without
-        return tiff
-    tiff += bytes(len(tiff) % 2)
-    added = ImageFileDirectory_v2(tiff[:8])
+    file.seek(0)
+    head = file.read(8)
+    if head[:4] != b"II*\0":  # a BigTIFF, over 4 GB: it goes without
+        return
+    end = file.seek(0, io.SEEK_END)
+    end += end % 2
+    added = ImageFileDirectory_v2(head)
     try:
-        for tag, value in _directory(exif).items():
+        for tag, value in _directory(io.BytesIO(exif)).items():
             added[tag] = value
-        block = added.tobytes(len(tiff))
+        block = added.tobytes(end)
     except _MALFORMED:
-        return tiff
-    entries = _entries(block, 0) | _entries(tiff, struct.unpack_from("<I", tiff, 4)[0])
+        return
+    entries = _entries(io.BytesIO(block), 0) | _entries(file, struct.unpack_from("<I", head, 4)[0])
     directory = struct.pack("<H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
-    return tiff[:4] + struct.pack("<I", len(tiff) + len(block)) + tiff[8:] + block + directory
+    file.seek(end)
+    file.write(block + directory)
+    file.seek(4)
+    file.write(struct.pack("<I", end + len(block)))
 
 
-def _directory(data: bytes) -> dict[int, Any]:
+def _directory(file: IO[bytes]) -> dict[int, Any]:
     """The descriptive tags of an EXIF block or a TIFF file, and its camera's and place's as dicts."""
     from PIL import Image
 
@@ -111,7 +118,7 @@ def _directory(data: bytes) -> dict[int, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            exif.load(data)
+            exif.load_from_fp(file)
             tags = {tag: exif[tag] for tag in DESCRIPTIVE if tag in exif}
             for tag in (CAMERA, PLACE):
                 below = {key: value for key, value in exif.get_ifd(tag).items() if key != INTEROPERABILITY}
@@ -122,8 +129,9 @@ def _directory(data: bytes) -> dict[int, Any]:
     return tags
 
 
-def _entries(data: bytes, at: int) -> dict[int, bytes]:
+def _entries(file: IO[bytes], at: int) -> dict[int, bytes]:
     """The raw twelve-byte entries of a little-endian TIFF directory, by tag."""
-    (count,) = struct.unpack_from("<H", data, at)
-    raw = (data[at + 2 + 12 * i : at + 14 + 12 * i] for i in range(count))
+    file.seek(at)
+    (count,) = struct.unpack("<H", file.read(2))
+    raw = (file.read(12) for _ in range(count))
     return {struct.unpack_from("<H", entry)[0]: entry for entry in raw}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.errors import UsageError
 from impasto.images import icc as profiles
 from impasto.images.exif import upright
+from impasto.images.orientation import lay, upright_size
 from impasto.images.picture import Picture
 from impasto.images.recipe import from_xmp
-from impasto.images.source import open_source
+from impasto.images.source import one_line_errors, open_source
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +40,9 @@ def read(path: str | Path, *, max_pixels: int | None = None) -> Picture:
     by its ICC profile (colours outside sRGB end at its border), and alpha and 16 bits are kept. A PNG's
     gAMA chunk is ignored, as Pillow and libvips ignore it. A float TIFF is taken as sRGB-encoded, in [0, 1].
 
+    The picture is decoded, converted and turned strip by strip into its tensor, so that a large one needs
+    little memory beside that, but for the kinds of file that can only be decoded whole.
+
     Args:
         path: The picture file.
         max_pixels: The most pixels that are decoded, asked of the header before any is. Default: the
@@ -51,22 +56,29 @@ def read(path: str | Path, *, max_pixels: int | None = None) -> Picture:
     >>> read("photo.jpg").pixels.shape  # doctest: +SKIP
     torch.Size([1, 3, 3024, 4032])
     """
+    path = Path(path)
     source = open_source(path)
-    _check_size(Path(path), source.width, source.height, max_pixels)
-    image = source.decode().autorot()
-    image = _without_floats(Path(path), image)
-    mode, channels, kind = _colours(Path(path), image)
+    _check_size(path, source.width, source.height, max_pixels)
+    strips = (_without_floats(path, strip) for strip in source.strips())
+    first = next(strips)
+    mode, channels, kind = _colours(path, first)
     icc = profiles.usable(source.icc, kind)
-    depth: Any = 16 if image.format == "ushort" else 8
-    alpha = _tensor(image[channels]) if image.bands > channels else None
-    palette = image.get_typeof("palette") != 0
+    size = upright_size(source.orientation, source.height, source.width)
+    pixels = _empty(path, source.kind, 3, size)
+    alpha = _empty(path, source.kind, 1, size) if first.bands > channels else None
+    top = 0
+    for strip in chain([first], strips):
+        lay(_floats(_in_srgb(strip.extract_band(0, n=channels), kind, icc)), top, pixels, source.orientation)
+        if alpha is not None:
+            lay(_floats(strip[channels]), top, alpha, source.orientation)
+        top += strip.height
     return Picture(
-        pixels=_tensor(_in_srgb(image.extract_band(0, n=channels), kind, icc)).expand(-1, 3, -1, -1).contiguous(),
+        pixels=pixels,
         alpha=alpha,
         icc=icc,
         exif=upright(source.exif),
-        depth=depth,
-        mode="P" if palette else mode + ("A" if alpha is not None else ""),
+        depth=16 if first.format == "ushort" else 8,
+        mode="P" if source.palette else mode + ("A" if alpha is not None else ""),
         recipe=from_xmp(source.xmp),
     )
 
@@ -117,10 +129,17 @@ def _in_srgb(image: Any, kind: str, icc: bytes | None) -> Any:
     return profiles.to_srgb(image, icc)
 
 
-def _tensor(image: Any) -> Tensor:
-    """An 8- or 16-bit image as float32 (1, channels, height, width) in [0, 1]."""
+def _empty(path: Path, kind: str, channels: int, size: tuple[int, int]) -> Tensor:
+    import torch
+
+    with one_line_errors(path, kind):
+        return torch.empty(1, channels, *size)
+
+
+def _floats(image: Any) -> Tensor:
+    """An 8- or 16-bit image as float32 (channels, height, width) in [0, 1]."""
     import torch
 
     levels = image.numpy().reshape(image.height, image.width, image.bands)
     highest = 255 if image.format == "uchar" else 65535
-    return torch.from_numpy(levels).permute(2, 0, 1)[None].contiguous().to(torch.float32).div_(highest)
+    return torch.from_numpy(levels).permute(2, 0, 1).to(torch.float32).div_(highest)

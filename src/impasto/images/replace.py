@@ -5,16 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from impasto.errors import ImpastoError
 
 
-def replace_file(path: str | Path, data: bytes) -> None:
-    """Write the bytes beside the file, make sure they are on the disk, and put them in its place.
+@contextmanager
+def replacing(path: str | Path) -> Iterator[IO[bytes]]:
+    """An empty file beside the one named, open for writing and reading, that takes its place when all went well.
 
-    Whatever goes wrong, the earlier file is untouched and nothing else is left behind. A link is followed.
+    Its bytes are on the disk before the name is theirs. Whatever goes wrong, the earlier file is untouched
+    and nothing else is left behind. A link is followed.
 
     Raises:
         ImpastoError: The folder is missing or may not be written to, the disk is full, or the path
@@ -22,14 +26,10 @@ def replace_file(path: str | Path, data: bytes) -> None:
     """
     path = Path(path)
     try:
-        if path.is_dir():
-            raise ImpastoError(f"{path} is a folder: name a file to write")
-        target = Path(os.path.realpath(path))
-        # A random name, so that two that write the same file at once do not write into each other's.
-        beside = target.with_name(f".impasto-{secrets.token_hex(8)}.part")
+        target, beside = _places(path)
         try:
-            with open(beside, "xb") as file:
-                file.write(data)
+            with open(beside, "x+b") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, target)
@@ -41,21 +41,39 @@ def replace_file(path: str | Path, data: bytes) -> None:
         raise ImpastoError(_what_happened(path, error)) from error
 
 
+def replace_file(path: str | Path, data: bytes) -> None:
+    """Put these bytes in the place of the file, whole or not at all, as :func:`replacing` does.
+
+    Raises:
+        ImpastoError: As :func:`replacing` would.
+    """
+    with replacing(path) as file:
+        file.write(data)
+
+
 def require_writable(path: str | Path) -> None:
     """Find out before the work, not after it, that a file cannot be written: by writing one beside it.
 
     Raises:
-        ImpastoError: As :func:`replace_file` would.
+        ImpastoError: As :func:`replacing` would.
     """
     path = Path(path)
     try:
-        if path.is_dir():
-            raise ImpastoError(f"{path} is a folder: name a file to write")
-        beside = Path(os.path.realpath(path)).with_name(f".impasto-{secrets.token_hex(8)}.part")
+        _, beside = _places(path)
         beside.touch(exist_ok=False)
         beside.unlink()
     except (OSError, ValueError) as error:
         raise ImpastoError(_what_happened(path, error)) from error
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """The file that the path leads to, and a new name beside it: a random one, so that two who write the same
+    file at once do not write into each other's.
+    """
+    if path.is_dir():
+        raise ImpastoError(f"{path} is a folder: name a file to write")
+    target = Path(os.path.realpath(path))
+    return target, target.with_name(f".impasto-{secrets.token_hex(8)}.part")
 
 
 def _what_happened(path: Path, error: OSError | ValueError) -> str:

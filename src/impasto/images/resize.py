@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c height width"]:
-    """The image at (height, width) by bicubic interpolation, low-passed first where it shrinks."""
+    """The image at (height, width) by bicubic interpolation, low-passed first where it shrinks.
+
+    torch resamples across, then down: beside the result it holds the image at (h, width) for a while.
+    """
     import torch.nn.functional as F
 
     if image.shape[-2:] == size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import exif
 from impasto.images.libvips import blob, libvips
+from impasto.images.strips import strips
 
 READABLE = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, GIF, BMP"
 
@@ -32,6 +32,9 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # libjpeg calls these warnings and paints the rest gray. Its other warnings leave the picture whole.
 _LOST_DATA = ("premature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
 
+# How libvips and torch say so; Python has an exception of its own for it.
+_NO_MEMORY = ("out of memory", "allocate memory")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -41,19 +44,25 @@ class Source:
         kind: jpeg, png, webp, tiff, avif, heic, gif or bmp.
         width: Columns as stored, before the orientation is applied.
         height: Rows as stored.
+        orientation: How they are to be stood upright, as EXIF counts: 1 (upright already) to 8.
+        palette: Whether the colours are numbers of a palette's.
         icc: The embedded colour profile, unchecked.
         exif: The EXIF block, unchecked.
         xmp: The XMP packet, unchecked.
-        decode: Decodes the pixels to a libvips image, or raises a one-line error.
+        strips: Decodes the pixels from top to bottom, as libvips images in memory of some rows each, or
+            raises a one-line error. HEIC, AVIF, BMP, GIF, WebP and interlaced PNG and JPEG files are decoded
+            whole before the first strip comes, the others as they go.
     """
 
     kind: str
     width: int
     height: int
+    orientation: int
+    palette: bool
     icc: bytes | None
     exif: bytes | None
     xmp: bytes | None
-    decode: Callable[[], Any]
+    strips: Callable[[], Iterator[Any]]
 
 
 def open_source(path: str | Path) -> Source:
@@ -63,16 +72,14 @@ def open_source(path: str | Path) -> Source:
         UsageError: There is no such file, it may not be read, is empty, or is no picture we know.
     """
     path = Path(path)
-    data = _content(path)
-    kind = _kind(data)
-    assert kind is not None
+    kind = _recognise(path)
     opened = {"heic": _open_heic, "bmp": _open_bmp}.get(kind, _open_with_libvips)
-    with _one_line_errors(path, kind):
-        return opened(path, kind, data)
+    with one_line_errors(path, kind):
+        return opened(path, kind)
 
 
-def _content(path: Path) -> bytes:
-    """All bytes of the file, once its first ones show that it is a picture."""
+def _recognise(path: Path) -> str:
+    """The kind of picture that the first bytes of a file show it to be."""
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder: name a picture file in it")
@@ -80,11 +87,6 @@ def _content(path: Path) -> bytes:
             raise UsageError(f"{path} is a device or a pipe: name a picture file")
         with path.open("rb") as file:
             head = file.read(256)
-            if not head:
-                raise UsageError(f"{path} is empty: save or download the picture again")
-            if _kind(head) is None:
-                raise UsageError(f"{path} is not a picture that can be read here; these can: {READABLE}")
-            return head + file.read()
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: check the name and the folder") from None
     except PermissionError:
@@ -92,6 +94,12 @@ def _content(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{str(path)!r} cannot be read: {reason}") from None
+    if not head:
+        raise UsageError(f"{path} is empty: save or download the picture again")
+    kind = _kind(head)
+    if kind is None:
+        raise UsageError(f"{path} is not a picture that can be read here; these can: {READABLE}")
+    return kind
 
 
 def _kind(head: bytes) -> str | None:
@@ -107,71 +115,119 @@ def _kind(head: bytes) -> str | None:
     return next((kind for start, kind in _SIGNATURES.items() if head.startswith(start)), None)
 
 
-def _open_with_libvips(path: Path, kind: str, data: bytes) -> Source:
+def _open_with_libvips(path: Path, kind: str) -> Source:
     pyvips = libvips()
-    load = getattr(pyvips.Image, {"avif": "heifload_buffer"}.get(kind, f"{kind}load_buffer"))
-    # `memory` because libvips would else put a large picture into a file in the temporary folder.
-    image = load(data, memory=True, fail_on="error")
+    loader = getattr(pyvips.Image, {"avif": "heifload_source"}.get(kind, f"{kind}load_source"))
 
-    def decode() -> Any:
-        with _one_line_errors(path, kind):
-            if kind != "jpeg":
-                return image.copy_memory()
-            try:
-                return load(data, memory=True, fail_on="warning").copy_memory()
-            except pyvips.Error as error:
-                if any(words in str(error) for words in _LOST_DATA):
-                    raise
-                return image.copy_memory()
+    def load(fail_on: str) -> Any:
+        # From a descriptor, which libvips takes a copy of, for it would not take every name that Python does.
+        with path.open("rb") as file:
+            return loader(pyvips.Source.new_from_descriptor(file.fileno()), access="sequential", fail_on=fail_on)
 
+    def decode(fail_on: str, top: int = 0) -> Iterator[Any]:
+        image = load(fail_on)
+        # One region for all, for libvips forgets between two computations what a decoder has read ahead.
+        region = pyvips.Region.new(image)
+        for rows in strips(image.height, image.width):
+            if rows.start >= top:
+                size = image.width, rows.stop - rows.start
+                levels = region.fetch(0, rows.start, *size)
+                strip = pyvips.Image.new_from_memory(levels, *size, image.bands, image.format)
+                yield strip.copy(interpretation=image.interpretation)
+
+    def all_strips() -> Iterator[Any]:
+        with one_line_errors(path, kind):
+            done = 0
+            if kind == "jpeg":
+                try:
+                    for strip in decode("warning"):
+                        yield strip
+                        done += strip.height
+                    return
+                except pyvips.Error as error:
+                    if any(words in str(error) for words in _LOST_DATA):
+                        raise
+            yield from decode("error", done)
+
+    image = load("error")
     return Source(
         kind=kind,
         width=image.width,
         height=image.height,
+        orientation=_orientation(image),
+        palette=image.get_typeof("palette") != 0,
         icc=blob(image, "icc-profile-data"),
-        exif=exif.from_tiff(data) if kind == "tiff" else blob(image, "exif-data"),
+        exif=_exif_of_tiff(path) if kind == "tiff" else blob(image, "exif-data"),
         xmp=blob(image, "xmp-data"),
-        decode=decode,
+        strips=all_strips,
     )
 
 
-def _open_heic(path: Path, kind: str, data: bytes) -> Source:
+def _orientation(image: Any) -> int:
+    """1 where the file has none or a senseless one."""
+    orientation = image.get("orientation") if image.get_typeof("orientation") else 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _exif_of_tiff(path: Path) -> bytes | None:
+    with path.open("rb") as file:
+        return exif.from_tiff(file)
+
+
+def _open_heic(path: Path, kind: str) -> Source:
     """With pillow-heif, for libvips comes without a decoder for HEVC. libheif turns the picture upright."""
     import pillow_heif
 
-    image = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    image = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
 
-    def decode() -> Any:
+    def all_strips() -> Iterator[Any]:
         import numpy as np
 
-        with _one_line_errors(path, kind):
-            return _from_array(np.asarray(image))
+        with one_line_errors(path, kind):
+            yield from _cut(np.asarray(image))
 
     info = image.info
     return Source(
         kind=kind,
         width=image.size[0],
         height=image.size[1],
+        orientation=1,
+        palette=False,
         icc=info.get("icc_profile"),
         exif=info.get("exif"),
         xmp=info.get("xmp"),
-        decode=decode,
+        strips=all_strips,
     )
 
 
-def _open_bmp(path: Path, kind: str, data: bytes) -> Source:
+def _open_bmp(path: Path, kind: str) -> Source:
     """With Pillow, for libvips reads no BMP."""
     from PIL.BmpImagePlugin import BmpImageFile
 
-    image = BmpImageFile(io.BytesIO(data))
-
-    def decode() -> Any:
+    def all_strips() -> Iterator[Any]:
         import numpy as np
 
-        with _one_line_errors(path, kind):
-            return _from_array(np.asarray(image.convert("RGBA" if image.mode == "RGBA" else "RGB")))
+        with one_line_errors(path, kind), BmpImageFile(path) as image:
+            yield from _cut(np.asarray(image.convert("RGBA" if image.mode == "RGBA" else "RGB")))
 
-    return Source(kind, image.width, image.height, icc=None, exif=None, xmp=None, decode=decode)
+    with BmpImageFile(path) as image:
+        return Source(
+            kind=kind,
+            width=image.width,
+            height=image.height,
+            orientation=1,
+            palette=False,
+            icc=None,
+            exif=None,
+            xmp=None,
+            strips=all_strips,
+        )
+
+
+def _cut(array: Any) -> Iterator[Any]:
+    """The strips of a picture that was decoded whole."""
+    for rows in strips(*array.shape[:2]):
+        yield _from_array(array[rows])
 
 
 def _from_array(array: Any) -> Any:
@@ -183,14 +239,14 @@ def _from_array(array: Any) -> Any:
 
 
 @contextmanager
-def _one_line_errors(path: Path, kind: str) -> Iterator[None]:
+def one_line_errors(path: Path, kind: str) -> Iterator[None]:
     """Whatever a decoder raises, as one line. Most say it in their own many ways, so we say it in ours."""
     try:
         yield
     except ImpastoError:
         raise
     except Exception as error:
-        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
             raise ImpastoError(f"{path}: not enough memory to decode it; make it smaller first") from error
         raise UsageError(
             f"{path} is a damaged or incomplete {kind.upper()} picture: save or download it again"

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import io
+import errno
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import icc as profiles
 from impasto.images.exif import into_tiff, pixels_per_mm, upright
+from impasto.images.levels import floats, levels, over_white
 from impasto.images.libvips import libvips, with_blobs
 from impasto.images.picture import Picture
 from impasto.images.recipe import to_xmp
-from impasto.images.replace import replace_file
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from impasto.images.replace import replacing
 
 
 class _Format(NamedTuple):
-    """What a format can hold. `largest` is its longest side; `save` libvips's name for it."""
+    """What a format can hold. `largest` is its longest side; `save` libvips's saver of it."""
 
     name: str
     save: str
@@ -28,21 +27,24 @@ class _Format(NamedTuple):
     largest: int
 
 
-_JPEG = _Format("JPEG", "jpegsave_buffer", alpha=False, depth=8, largest=65_500)
-_TIFF = _Format("TIFF", "tiffsave_buffer", alpha=True, depth=16, largest=10**9)
+_JPEG = _Format("JPEG", "jpegsave", alpha=False, depth=8, largest=65_500)
+_TIFF = _Format("TIFF", "tiffsave", alpha=True, depth=16, largest=10**9)
 FORMATS = {
-    ".png": _Format("PNG", "pngsave_buffer", alpha=True, depth=16, largest=10**9),
+    ".png": _Format("PNG", "pngsave", alpha=True, depth=16, largest=10**9),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".webp": _Format("WebP", "webpsave_buffer", alpha=True, depth=8, largest=16_383),
+    ".webp": _Format("WebP", "webpsave", alpha=True, depth=8, largest=16_383),
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".avif": _Format("AVIF", "heifsave_buffer", alpha=True, depth=8, largest=16_384),
+    ".avif": _Format("AVIF", "heifsave", alpha=True, depth=8, largest=16_384),
     ".heic": _Format("HEIC", "", alpha=True, depth=8, largest=16_384),
 }
 
 # A JPEG marker holds 65 533 bytes; XMP's has a heading of 29 (XMP Specification Part 3, 1.1.3).
 _LARGEST_JPEG_PACKET = 65_533 - 29
+
+# Huffman tables made for the picture save a tenth of a JPEG, but for them libjpeg holds 12 bytes of every pixel.
+_LARGEST_WITH_OWN_TABLES = 2**24
 
 
 def write(path: str | Path, picture: Picture, *, quality: int = 95) -> None:
@@ -50,7 +52,8 @@ def write(path: str | Path, picture: Picture, *, quality: int = 95) -> None:
 
     Kept, where the format can hold it: alpha (else the picture is laid over white), 16 bits (PNG and TIFF;
     else 8), the ICC profile with the colours converted back to it, EXIF, and the recipe. Values are rounded
-    to the nearest level, without dithering; those outside [0, 1] are clamped.
+    to the nearest level, without dithering; those outside [0, 1] are clamped. PNG, TIFF and JPEG are written
+    strip by strip, with little memory beside the picture's; WebP, AVIF and HEIC are encoded whole.
 
     Args:
         path: Where to. The file appears whole or not at all, and replaces an earlier one.
@@ -70,7 +73,12 @@ def write(path: str | Path, picture: Picture, *, quality: int = 95) -> None:
     kind = _format(path, picture)
     if not 1 <= quality <= 100:
         raise UsageError(f"quality is {quality}: it must be from 1 to 100")
-    replace_file(path, _encode(path, picture, kind, quality))
+    image, blobs = _prepare(path, picture, kind)
+    with replacing(path) as file:
+        if kind.name == "HEIC":
+            _save_heic(path, image, quality, blobs, file)
+        else:
+            _save(path, image, kind, quality, blobs, file)
 
 
 def require_format(path: str | Path) -> None:
@@ -100,31 +108,59 @@ def _kind(path: Path) -> _Format:
     return kind
 
 
-def _encode(path: Path, picture: Picture, kind: _Format, quality: int) -> bytes:
-    """The bytes of the file."""
-    pixels, alpha = _finite(path, picture)
+def _prepare(path: Path, picture: Picture, kind: _Format) -> tuple[Any, dict[str, bytes]]:
+    """What the file is to hold: a libvips image, and the `icc_profile`, `exif` and `xmp` that go with it."""
+    _require_finite(path, picture)
+    colours = floats(picture.pixels.detach().cpu())
+    alpha = None if picture.alpha is None else floats(picture.alpha.detach().cpu())
     if alpha is not None and not kind.alpha:
-        pixels, alpha = pixels * alpha + (1 - alpha), None
+        colours, alpha = over_white(colours, alpha), None
     icc = picture.icc
     if profiles.usable(icc, "RGB") is None:
         # Colours cannot go back to a gray or CMYK profile, for the file written is RGB: it says sRGB instead.
         icc = profiles.srgb_profile() if icc is not None else None
-    depth = min(picture.depth, kind.depth)
-    image = _image(pixels, alpha, icc, depth)
-    exif = upright(picture.exif)
     xmp = None if picture.recipe is None else to_xmp(picture.recipe)
     if xmp is not None and kind is _JPEG and len(xmp) > _LARGEST_JPEG_PACKET:
         raise UsageError(f"{path}: the recipe is {len(xmp)} bytes, too long for a JPEG: write another format")
-    if kind.name == "HEIC":
-        return _heic(path, image, quality, exif=exif, icc_profile=icc, xmp=xmp)
+    blobs = {"icc_profile": icc, "exif": upright(picture.exif), "xmp": xmp}
+    present = {name: data for name, data in blobs.items() if data is not None}
+    return levels(colours, alpha, icc, min(picture.depth, kind.depth)), present
+
+
+def _require_finite(path: Path, picture: Picture) -> None:
+    import torch
+
+    for values in (picture.pixels, picture.alpha):
+        # The least and the greatest are NaN if any value is.
+        if values is not None and not bool(torch.stack(values.detach().aminmax()).isfinite().all()):
+            raise ImpastoError(
+                f"{path} was not written, the picture holds NaN or infinite values: what made it has diverged"
+            )
+
+
+def _save(path: Path, image: Any, kind: _Format, quality: int, blobs: dict[str, bytes], file: IO[bytes]) -> None:
+    pyvips, exif = libvips(), blobs.get("exif")
     resolution = pixels_per_mm(exif)
-    image = with_blobs(image.copy(xres=resolution, yres=resolution), icc_profile=icc, exif=exif, xmp=xmp)
+    image = with_blobs(image.copy(xres=resolution, yres=resolution), **blobs)
     try:
-        data = bytes(getattr(image, kind.save)(**_settings(kind, image, quality)))
-    except libvips().Error as error:
+        save = getattr(image, f"{kind.save}_target")
+        save(pyvips.Target.new_to_descriptor(file.fileno()), **_settings(kind, image, quality))
+    except pyvips.Error as error:
+        # The frames of the failed call hold the target, and it the file, which would so fill the disk until the
+        # caller has let go of the exception.
+        error.__traceback__ = None
         reason = " ".join(str(error).split())
+        _raise_if_disk(reason)
         raise ImpastoError(f"{path} was not written, {kind.name} refused the picture: {reason}") from error
-    return into_tiff(data, exif) if kind is _TIFF and exif is not None else data
+    if kind is _TIFF and exif is not None:
+        into_tiff(file, exif)
+
+
+def _raise_if_disk(reason: str) -> None:
+    """As an `OSError`, what libvips reports of the disk; it has only the system's words for it."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        if os.strerror(number) in reason:
+            raise OSError(number, os.strerror(number))
 
 
 def _settings(kind: _Format, image: Any, quality: int) -> dict[str, Any]:
@@ -132,7 +168,8 @@ def _settings(kind: _Format, image: Any, quality: int) -> dict[str, Any]:
         case "PNG":
             return {"filter": "all"}
         case "JPEG":
-            return {"Q": quality, "subsample_mode": "off", "optimize_coding": True}
+            own_tables = image.width * image.height <= _LARGEST_WITH_OWN_TABLES
+            return {"Q": quality, "subsample_mode": "off", "optimize_coding": own_tables}
         case "WebP":
             return {"Q": quality, "exact": True}
         case "AVIF":
@@ -142,54 +179,15 @@ def _settings(kind: _Format, image: Any, quality: int) -> dict[str, Any]:
             return {"compression": "deflate", "predictor": "horizontal", "bigtiff": large}
 
 
-def _finite(path: Path, picture: Picture) -> tuple[Tensor, Tensor | None]:
-    """The picture's tensors on the processor and within [0, 1]."""
-    pixels, alpha = picture.pixels.detach().cpu(), picture.alpha
-    if not bool(pixels.isfinite().all()) or (alpha is not None and not bool(alpha.isfinite().all())):
-        raise ImpastoError(
-            f"{path} was not written, the picture holds NaN or infinite values: what made it has diverged"
-        )
-    return pixels.clamp(0, 1), None if alpha is None else alpha.detach().cpu().clamp(0, 1)
-
-
-def _image(pixels: Tensor, alpha: Tensor | None, icc: bytes | None, depth: int) -> Any:
-    """A libvips image of `depth` bits whose colours are in the space of the RGB profile."""
-    import torch
-
-    if icc is not None and not profiles.is_srgb(icc):
-        converted = profiles.from_srgb(_levels(pixels, 16), icc).numpy()
-        pixels = torch.from_numpy(converted).permute(2, 0, 1)[None].to(torch.float32) / 65535
-    return _levels(pixels if alpha is None else torch.cat([pixels, alpha], dim=1), depth)
-
-
-def _levels(values: Tensor, depth: int) -> Any:
-    """Values in [0, 1] rounded to the nearest of 256 or 65536 levels, as a libvips image."""
-    import torch
-
-    highest, dtype = {8: (255, torch.uint8), 16: (65535, torch.uint16)}[depth]
-    levels = (values * highest).round_().to(dtype)[0].permute(1, 2, 0).contiguous().numpy()
-    image = libvips().Image.new_from_array(levels)
-    return image.copy(interpretation="srgb" if depth == 8 else "rgb16")
-
-
-def _heic(path: Path, image: Any, quality: int, **blobs: bytes | None) -> bytes:
+def _save_heic(path: Path, image: Any, quality: int, blobs: dict[str, bytes], file: IO[bytes]) -> None:
     """HEIC through pillow-heif, for libvips comes without an encoder for HEVC."""
     import pillow_heif
 
-    if (exif := blobs["exif"]) is not None:
-        blobs["exif"] = b"Exif\0\0" + exif
-    present = {name: data for name, data in blobs.items() if data is not None}
-    file = io.BytesIO()
+    if "exif" in blobs:
+        blobs = {**blobs, "exif": b"Exif\0\0" + blobs["exif"]}
+    mode = "RGBA" if image.bands == 4 else "RGB"
+    size = (image.width, image.height)
     try:
-        pillow_heif.encode(
-            "RGBA" if image.bands == 4 else "RGB",
-            (image.width, image.height),
-            image.write_to_memory(),
-            file,
-            quality=quality,
-            chroma="444",
-            **present,
-        )
+        pillow_heif.encode(mode, size, image.write_to_memory(), file, quality=quality, chroma="444", **blobs)
     except (RuntimeError, ValueError) as error:
         raise ImpastoError(f"{path} was not written, no HEIC can be made of it here ({error}): write .avif") from error
-    return file.getvalue()

@@ -13,15 +13,18 @@ Sums = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Statistic:
-    """What a style loss needs to know of a feature map.
+    """What a style loss needs to know of a feature map. Equal statistics are summed once for all losses.
 
     Attributes:
-        name: Statistics of one name are the same, and are summed once for all losses that need them.
+        name: What it is called.
         sums: (features, mask) → sums over positions.
+        reach: How many positions around its own a summand looks at. Features and mask then extend that far, on each
+            side, beyond the positions that are summed over.
     """
 
     name: str
     sums: Callable[[Float[Tensor, "1 c h w"], Float[Tensor, "1 1 h w"] | None], Sums]
+    reach: int = 0
 
 
 def add(one: Sums, other: Sums) -> Sums:
@@ -62,8 +65,8 @@ def gram(sums: Sums) -> Float[Tensor, "c c"]:
 
 def covariance(sums: Sums) -> Float[Tensor, "c c"]:
     """Σ w·f·fᵀ / Σ w − μ·μᵀ, in float64: the difference of two large numbers would lose float32's digits."""
-    average = mean(sums).double()
-    return gram(sums).double() - torch.outer(average, average)
+    average = wide(mean(sums))
+    return wide(gram(sums)) - torch.outer(average, average)
 
 
 def deviation(sums: Sums) -> Float[Tensor, " c"]:
@@ -72,11 +75,22 @@ def deviation(sums: Sums) -> Float[Tensor, " c"]:
     return (variance.clamp_min(0) + 1e-8).sqrt()
 
 
-def _flatten(features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Features as (positions, C), the same times the mask, and the mask's sum."""
+def wide(value: Tensor) -> Tensor:
+    """In float64; from MPS, which has none, on the CPU."""
+    return (value.cpu() if value.device.type == "mps" else value).double()
+
+
+def positions(
+    features: Float[Tensor, "1 c h w"], mask: Float[Tensor, "1 1 h w"] | None
+) -> tuple[Float[Tensor, "n c"], Float[Tensor, " n"], Float[Tensor, ""]]:
+    """The features of each position, its weight, and the sum of the weights."""
     # positions first, channels last: no copy for the channels_last maps that convolutions prefer
     flat = features[0].permute(1, 2, 0).reshape(-1, features.shape[1])
-    if mask is None:
-        return flat, flat, flat.new_tensor(float(flat.shape[0]))
-    weights = mask.reshape(-1, 1)
-    return flat, flat * weights, weights.sum()
+    weights = flat.new_ones(flat.shape[0]) if mask is None else mask.reshape(-1)
+    return flat, weights, weights.sum()
+
+
+def _flatten(features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Features as (positions, C), the same times the mask, and the mask's sum."""
+    flat, weights, count = positions(features, mask)
+    return flat, flat if mask is None else flat * weights[:, None], count

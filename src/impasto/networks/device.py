@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from impasto.errors import UsageError
@@ -20,9 +21,11 @@ def pick_device(name: DeviceName = "auto") -> torch.device:
     """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there: dict[DeviceName, bool] = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(device for device, found in there.items() if found))
+        name = next(device for device, found in there.items() if found)
     if not there[name]:
         raise UsageError(f"no {name} device on this machine: use --device auto")
+    if name == "cuda":  # each of torchrun's processes has a GPU of its own
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(name)

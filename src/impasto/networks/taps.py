@@ -11,6 +11,8 @@ from impasto.networks.geometry import TapGeometry, measure
 from impasto.networks.names import nearest
 from impasto.networks.network import Network
 
+PIXELS = "pixels"
+
 
 class Taps:
     """Callable that runs a network just deep enough to return the activations of the named layers.
@@ -24,6 +26,8 @@ class Taps:
     def __init__(self, network: Network, names: Iterable[str]) -> None:
         """Choose layers of ``network`` by the field's names (``relu3_1``) or by module path (``features.11``).
 
+        ``pixels`` is the picture itself, in [0, 1]: the tap before any layer.
+
         Raises:
             UsageError: A name that the network does not have; the message lists the nearest right ones.
         """
@@ -32,6 +36,8 @@ class Taps:
         modules = dict(network.module.named_modules())
         self._paths: dict[str, str] = {}
         for name in self.names:
+            if name == PIXELS:
+                continue
             path = network.aliases.get(name, name)
             if not path or path not in modules:
                 raise UsageError(f"{network.name} has no tap {name!r}: it has {nearest(name, network.tap_names())}")
@@ -40,6 +46,7 @@ class Taps:
         self._chain = _chain_to(network, set(self._modules))
         order = list(modules)
         self._deepest = max(self._paths, key=lambda name: order.index(self._paths[name]), default="")
+        self._geometry: dict[str, TapGeometry] | None = None
 
     def __call__(self, image: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, "b c h_l w_l"]]:
         """Activations by tap name, for pictures in [0, 1]; normalisation is the network's own affair.
@@ -47,6 +54,9 @@ class Taps:
         Raises:
             UsageError: The picture is too small to reach one of the taps.
         """
+        pixels = {PIXELS: image} if PIXELS in self.names else {}
+        if not self._paths:
+            return pixels
         if self._chain and image.device.type in ("cpu", "cuda"):
             image = image.contiguous(memory_format=torch.channels_last)
         try:
@@ -61,11 +71,13 @@ class Taps:
             raise UsageError(
                 f"a picture of {size} pixels is too small for {self.network.name} to {self._deepest}"
             ) from error
-        return {name: found[path] for name, path in self._paths.items()}
+        return pixels | {name: found[path] for name, path in self._paths.items()}
 
     def geometry(self) -> dict[str, TapGeometry]:
-        """Stride and receptive field of each tap, measured on the network itself."""
-        return measure(self)
+        """Stride and receptive field of each tap, measured on the network itself, once."""
+        if self._geometry is None:
+            self._geometry = measure(self)
+        return self._geometry
 
     def _run_chain(self, x: Tensor) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}

@@ -48,7 +48,7 @@ class ProgressBar:
             TimeRemainingColumn(elapsed_when_finished=False),
             console=(console := console or Console(stderr=True)),
             transient=True,
-            disable=not (console.is_terminal or console.is_jupyter),
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("reading", total=1.0)
 
@@ -139,7 +139,7 @@ class DownloadBar:
             TimeRemainingColumn(),
             console=(console := console or Console(stderr=True)),
             transient=True,
-            disable=not (console.is_terminal or console.is_jupyter),
+            disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
 

@@ -1,104 +1,118 @@
-"""The engine: moves the pixels of one picture down an objective, and tells of every step."""
+"""The engine: moves the pixels of one picture down an objective, tells of every step, and can be taken up again."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from impasto.errors import ImpastoError
-from impasto.synthesis.lbfgs import Evaluate, Point, lbfgs
+from impasto.synthesis.adam import Adam
+from impasto.synthesis.lbfgs import LBFGS
+from impasto.synthesis.point import Evaluate, Point
 
 PLATEAU = 10  # steps over which progress is judged
-ADAM_RATE = 0.02
+OPTIMIZERS: dict[str, type[LBFGS] | type[Adam]] = {"lbfgs": LBFGS, "adam": Adam}
 
 
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """One step of the engine.
+@dataclass(frozen=True)
+class Walk:
+    """How to go down.
 
     Attributes:
-        step: Steps made at this scale.
-        losses: Weighted terms of the objective by name, and their sum as ``total``.
-        image: The best picture so far at this scale, (1, 3, h, w); may leave [0, 1] a little.
-        evaluations: Runs of the network so far at this scale.
-    """
-
-    step: int
-    losses: dict[str, float]
-    image: Float[Tensor, "1 3 h w"]
-    evaluations: int
-
-
-def descend(
-    objective: Callable[[Tensor], dict[str, Tensor]],
-    start: Float[Tensor, "1 3 h w"],
-    steps: int,
-    *,
-    optimizer: Literal["lbfgs", "adam"] = "lbfgs",
-    history: int = 20,
-    plateau: float = 2e-3,
-) -> Iterator[Progress]:
-    """Yield every step down the objective, until ``steps`` are made or the loss is on a plateau.
-
-    Args:
-        objective: image → named terms, whose sum is minimised.
-        start: Where to begin.
         steps: How many at most.
         optimizer: L-BFGS, or Adam for pictures whose L-BFGS history would not fit in memory.
         history: Pairs of pictures that L-BFGS remembers.
+        half: Whether it remembers them in half precision.
         plateau: Stop when the last ten steps together won less than this part of the loss.
-
-    Raises:
-        ImpastoError: The objective is not finite at the start.
+        average: Decay of the running average of the pictures that is told of instead of the last one; 0 for none.
     """
-    evaluations = 0
 
-    def evaluate(x: Tensor) -> Point:
-        nonlocal evaluations
-        evaluations += 1
-        x = x.detach().requires_grad_(True)
-        with torch.enable_grad():  # the caller may have switched gradients off
-            parts = objective(x)
-            total = torch.stack(list(parts.values())).sum()
-        (gradient,) = torch.autograd.grad(total, x)
-        values = dict(zip(parts, torch.stack(list(parts.values())).detach().tolist(), strict=True))
-        return Point(x.detach(), float(total.detach()), gradient, values)
-
-    walk = lbfgs(evaluate, start, history) if optimizer == "lbfgs" else adam(evaluate, start)
-    losses: list[float] = []
-    for step, point in enumerate(walk, 1):
-        if not math.isfinite(point.loss):
-            raise ImpastoError("the loss is not a finite number: a lower --strength or other --taps may help")
-        losses.append(point.loss)
-        yield Progress(step, point.terms | {"total": point.loss}, point.x, evaluations)
-        flat = step > PLATEAU and losses[-PLATEAU - 1] - point.loss <= plateau * abs(losses[-PLATEAU - 1])
-        if step >= steps or flat:
-            return
+    steps: int
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
+    history: int = 20
+    half: bool = False
+    plateau: float = 2e-3
+    average: float = 0.0
 
 
-def adam(evaluate: Evaluate, start: Tensor, rate: float = ADAM_RATE) -> Iterator[Point]:
-    """Yield the best point after each step of Adam; a step to a not-finite loss is taken back, the rate halved."""
-    x = start.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([x], lr=rate, betas=(0.9, 0.99))
-    best = good = evaluate(start)
-    yield best
-    while True:
-        x.grad = good.gradient
-        optimizer.step()
-        point = evaluate(x.detach().clone())
-        if math.isfinite(point.loss):
-            good = point
-            best = min(best, good, key=lambda point: point.loss)
-            yield best
+@dataclass(eq=False)
+class Descent:
+    """A picture on its way down: iterate to move it, a step at a time.
+
+    After any step :meth:`state` holds all that the next ones depend on, and :meth:`restored` goes on from there to the
+    same pictures, bit for bit.
+    """
+
+    walk: Walk
+    optimizer: LBFGS | Adam
+    losses: list[float] = field(default_factory=list)
+    mean: Tensor | None = None
+
+    @classmethod
+    def begin(cls, evaluate: Evaluate, start: Float[Tensor, "1 3 h w"], walk: Walk) -> Descent:
+        """Evaluate the start.
+
+        Raises:
+            ImpastoError: The objective is not finite there.
+        """
+        optimizer: LBFGS | Adam
+        if walk.optimizer == "adam":
+            optimizer = Adam(evaluate, start, walk.steps)
         else:
-            with torch.no_grad():
-                x.copy_(good.x)
-            optimizer.param_groups[0]["lr"] /= 2
-            if optimizer.param_groups[0]["lr"] < 1e-6:
+            optimizer = LBFGS(evaluate, start, walk.history, half=walk.half)
+        if not math.isfinite(optimizer.point.loss):
+            raise ImpastoError("the loss is not a finite number: a lower --strength or other --taps may help")
+        return cls(walk, optimizer, mean=torch.zeros_like(start) if walk.average else None)
+
+    def __iter__(self) -> Iterator[Point]:
+        """Yield the point after every further step, until the steps are made or the loss is on a plateau."""
+        while not self.finished:
+            if not self.optimizer.step() and self.losses:
                 return
+            point = self.optimizer.point
+            self.losses.append(point.loss)
+            if self.mean is not None:
+                self.mean.lerp_(point.x, 1 - self.walk.average)
+            yield point
+
+    @property
+    def step(self) -> int:
+        """Steps made."""
+        return len(self.losses)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no further step is worth it."""
+        if self.step >= self.walk.steps:
+            return True
+        if self.step <= PLATEAU or self.walk.optimizer == "adam":  # Adam's loss goes up now and then
+            return False
+        before = self.losses[-PLATEAU - 1]
+        return before - self.losses[-1] <= self.walk.plateau * abs(before)
+
+    @property
+    def image(self) -> Float[Tensor, "1 3 h w"]:
+        """The picture so far, or the average of the pictures so far; may leave [0, 1] a little."""
+        if self.mean is None or not self.losses:
+            return self.optimizer.point.x
+        # begun at zero, the running average lacks this part of its weight (Kingma and Ba 2015, section 3)
+        return self.mean / (1 - self.walk.average**self.step)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and facts from which :meth:`restored` goes on."""
+        tensors, facts = self.optimizer.state()
+        if self.mean is not None:
+            tensors = tensors | {"mean": self.mean}
+        return tensors, {"optimizer": facts, "losses": self.losses}
+
+    @classmethod
+    def restored(cls, evaluate: Evaluate, walk: Walk, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Descent:
+        """The descent as :meth:`state` found it; nothing is evaluated."""
+        optimizer = OPTIMIZERS[walk.optimizer].restored(evaluate, tensors, facts["optimizer"])
+        return cls(walk, optimizer, list(facts["losses"]), tensors.get("mean"))

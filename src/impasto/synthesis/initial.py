@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,16 +27,27 @@ def initial(name: str, content: Float[Tensor, "1 3 h w"], start: Picture | None,
     if name not in ("noise", "median"):
         assert start is not None
         return resize(start.pixels.to(content), size_of(content)).clamp(0, 1)
+    mean = content.mean(dim=(2, 3), keepdim=True)
+    return noise(size_of(content), mean, median=name == "median", seed=seed).to(content)
+
+
+def noise(
+    size: tuple[int, int], colour: Float[Tensor, "1 3 1 1"], *, median: bool = False, seed: int = 0
+) -> Float[Tensor, "1 3 h w"]:
+    """Normal noise of a small deviation around a colour, median-filtered if wanted: blobs instead of grain.
+
+    It is the same on every device, and wraps at its borders.
+    """
     chance = torch.Generator().manual_seed(seed)
-    noise = torch.randn(content.shape, generator=chance).to(content)
-    if name == "median":
-        noise = _median_filter(noise, MEDIAN_WINDOW)
-        noise = noise / noise.std()
-    return (content.mean(dim=(2, 3), keepdim=True) + NOISE * noise).clamp(0, 1)
+    grain = torch.randn((1, 3, *size), generator=chance)
+    if median:
+        grain = _median_filter(grain, MEDIAN_WINDOW)
+        grain = grain / grain.std()
+    return (colour.cpu() + NOISE * grain).clamp_(0, 1)
 
 
 def _median_filter(image: Tensor, window: int) -> Tensor:
-    """Each pixel replaced by the median of the window around it: noise with blobs instead of grain."""
-    padded = F.pad(image, [window // 2] * 4, mode="replicate")
-    patches = padded.unfold(2, window, 1).unfold(3, window, 1)
-    return patches.flatten(4).median(dim=-1).values
+    """Each pixel replaced by the median of the window around it."""
+    from scipy.ndimage import median_filter
+
+    return torch.from_numpy(median_filter(image.numpy(), size=(1, 1, window, window), mode="wrap"))

@@ -1,130 +1,209 @@
-"""The objective: one number that says how far a picture is from what is wanted of it, and its parts."""
+"""The objective: how far a picture is from what is wanted of it, with its exact gradient, in two passes over tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.losses.content import content_distance, content_size
+from impasto.errors import ImpastoError, UsageError
+from impasto.losses.content import content_distance
 from impasto.losses.smoothness import out_of_range, total_variation
+from impasto.losses.statistics import Sums
 from impasto.losses.style import StyleLoss
 from impasto.networks import Taps
+from impasto.synthesis.content_targets import ContentTargets
+from impasto.synthesis.measure import Summed, accumulate, shared, sums_in, together
+from impasto.synthesis.point import Point
+from impasto.synthesis.processes import add_over_processes, world
+from impasto.synthesis.tiles import Tile, Tiling, tiling
 
-# A term is divided by what it is at the photograph, so that 1 is "no style yet" for any network, loss and size; but
-# a tap at which photograph and painting happen to agree must not be blown up.
-SMALLEST_GAP = 0.05
 OUT_OF_RANGE_WEIGHT = 20.0
+
+log = logging.getLogger("impasto")
 
 
 @dataclass(frozen=True)
 class StyleTerm:
     """One style at one tap: ``weight`` × distance of the picture's sums to ``target``."""
 
-    tap: str
+    summed: Summed
     loss: StyleLoss
     target: Any
     weight: float
 
 
-@dataclass(frozen=True)
-class ContentTerm:
-    """The content at one tap: ``weight`` × the part of it that is lost."""
-
-    tap: str
-    target: Float[Tensor, "1 c h w"]
-    weight: float
-
-
-@dataclass(frozen=True)
+@dataclass
 class Objective:
-    """Style terms, content terms and smoothness of one picture, through one run of one network."""
+    """Style, content and smoothness of one picture, through one network.
+
+    Every term is a function of sums over positions. Let S be all those sums: a first pass over the tiles adds them
+    up without gradients; dL/dS is taken on these small tensors; a second pass backpropagates ⟨dL/dS, S(tile)⟩ from each
+    tile's own positions to the pixels it sees, and what tiles send to the same pixel is added. That is the gradient of
+    the whole picture, exactly, in the memory of one tile. Content, range and smoothness are sums already and need the
+    second pass alone.
+
+    Attributes:
+        taps: All the taps that the terms name.
+        tiling: The picture's tiles.
+        style: Style terms.
+        content: Weights of the content terms by tap.
+        targets: What content is compared with; needed when ``content`` is not empty.
+        smoothness: Weight of total variation.
+        regions: Masks of the picture's size, by the numbers that the style terms' sums name.
+        kept: Tiles whose first pass is kept for the second one, which costs memory and saves running them again.
+            The last tile's costs nothing more: it is next.
+    """
 
     taps: Taps
-    style: tuple[StyleTerm, ...]
-    content: tuple[ContentTerm, ...]
+    tiling: Tiling
+    style: Sequence[StyleTerm] = ()
+    content: Mapping[str, float] = field(default_factory=dict)
+    targets: ContentTargets | None = None
     smoothness: float = 0.0
+    regions: Sequence[Float[Tensor, "1 1 h w"]] = ()
+    kept: int = 1
 
-    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> dict[str, Float[Tensor, ""]]:
-        """The terms: style, content and smooth where asked for, and range. Their sum is what is minimised."""
-        features = self.taps(image)
-        sums: dict[tuple[str, str], dict[str, Tensor]] = {}
-        for term in self.style:
-            key = (term.tap, term.loss.statistic.name)
-            if key not in sums:
-                compared = self.taps.network.in_metric(term.tap, features[term.tap])
-                sums[key] = term.loss.statistic.sums(compared, None)
+    def __post_init__(self) -> None:
+        self._wanted = list(dict.fromkeys(term.summed for term in self.style))
+        self._style_taps = Taps(self.taps.network, [one.tap for one in self._wanted])
+
+    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Point:
+        """Terms (style, content and smooth where asked for, and range), their sum, and its gradient.
+
+        Out of memory, the tiles are halved, and a warning says so.
+
+        Raises:
+            ImpastoError: Even the smallest tiles do not fit.
+        """
+        while True:
+            try:
+                return self._evaluate(image.detach())
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or world() > 1:
+                    raise
+                self._halve(error)
+
+    def _evaluate(self, image: Tensor) -> Point:
+        mine = shared(self.tiling)
+        begun: dict[int, _Begun] = {}
+        total: dict[Summed, Sums] = {}
+        first_to_keep = len(mine) - self.kept
+        for place, (index, tile) in enumerate(mine if self._wanted else ()):
+            if place >= first_to_keep:
+                begun[index] = self._begin(image, tile)
+                accumulate(total, begun[index].sums)
+            else:
+                with torch.no_grad():
+                    features = self._style_taps(self.tiling.crop(image, tile))
+                    accumulate(total, sums_in(tile, self.tiling, self.taps, features, self._wanted, self.regions))
+        together(total, self._wanted)
+        style, upstream = self._distances(total)
+        gradient = torch.zeros_like(image)
+        local: dict[str, Tensor] = {}
+        for index, tile in reversed(mine):
+            now = begun.pop(index, None) or self._begin(image, tile)
+            self._finish(index, tile, now, upstream, local, gradient)
+            del now
+        add_over_processes([gradient, *local.values()])
+        terms = ({"style": style} if self.style else {}) | {name: float(value) for name, value in local.items()}
+        return Point(image, sum(terms.values()), gradient, terms)
+
+    def _begin(self, image: Tensor, tile: Tile) -> _Begun:
+        """Run the network on a tile, keeping what backpropagation needs."""
+        with torch.enable_grad():
+            pixels = self.tiling.crop(image, tile).detach().requires_grad_(True)
+            features = self.taps(pixels)
+            sums = sums_in(tile, self.tiling, self.taps, features, self._wanted, self.regions)
+        return _Begun(pixels, features, sums)
+
+    def _distances(self, total: dict[Summed, Sums]) -> tuple[float, dict[Summed, Sums]]:
+        """The style term, and its derivative by every sum."""
+        if not self.style:
+            return 0.0, {}
+        leaves = {one: {n: v.detach().requires_grad_(True) for n, v in sums.items()} for one, sums in total.items()}
+        with torch.enable_grad():
+            distances = [term.weight * term.loss.distance(leaves[term.summed], term.target) for term in self.style]
+            style = torch.stack(distances).sum()
+        flat = [value for sums in leaves.values() for value in sums.values()]
+        slopes = iter(torch.autograd.grad(style, flat, allow_unused=True))
+        upstream = {
+            one: {n: slope for n in sums if (slope := next(slopes)) is not None} for one, sums in leaves.items()
+        }
+        return float(style.detach()), upstream
+
+    def _finish(
+        self,
+        index: int,
+        tile: Tile,
+        begun: _Begun,
+        upstream: dict[Summed, Sums],
+        local: dict[str, Tensor],
+        gradient: Tensor,
+    ) -> None:
+        """Backpropagate a tile's share: the gradient and the local terms are added to, in place."""
+        with torch.enable_grad():
+            terms = self._local_terms(index, tile, begun)
+        local_sum = torch.stack(list(terms.values())).sum()
+        outputs, weights = [local_sum], [torch.ones_like(local_sum)]
+        for one, sums in begun.sums.items():
+            for name, slope in upstream[one].items():
+                if sums[name].requires_grad:
+                    outputs.append(sums[name])
+                    weights.append(slope.to(sums[name].dtype))
+        (part,) = torch.autograd.grad(outputs, begun.pixels, weights)
+        self.tiling.add(gradient, tile, part)
+        for name, value in terms.items():
+            wide = value.detach().double() if value.device.type != "mps" else value.detach()
+            local[name] = local[name] + wide if name in local else wide
+
+    def _local_terms(self, index: int, tile: Tile, begun: _Begun) -> dict[str, Tensor]:
+        """The terms that are sums over the tile's own positions and pixels."""
         terms = {}
-        if self.style:
-            terms["style"] = torch.stack(
-                [t.weight * t.loss.distance(sums[t.tap, t.loss.statistic.name], t.target) for t in self.style]
-            ).sum()
         if self.content:
-            terms["content"] = torch.stack(
-                [t.weight * content_distance(features[t.tap], t.target) for t in self.content]
-            ).sum()
+            assert self.targets
+            targets = self.targets.of(index)
+            lost = [
+                weight * content_distance(begun.features[tap][(..., *self.tiling.own(tile, tap))], targets[tap])
+                for tap, weight in self.content.items()
+            ]
+            terms["content"] = torch.stack(lost).sum()
+        size = 3 * self.tiling.size[0] * self.tiling.size[1]
         if self.smoothness:
-            terms["smooth"] = self.smoothness * total_variation(image)
-        terms["range"] = OUT_OF_RANGE_WEIGHT * out_of_range(image)
+            terms["smooth"] = self.smoothness * total_variation(begun.pixels, tile.core, self.tiling.size)
+        own = begun.pixels[(..., *tile.core)]
+        terms["range"] = OUT_OF_RANGE_WEIGHT * own.numel() / size * out_of_range(own)
         return terms
 
-
-@torch.no_grad()
-def style_transfer_objective(
-    taps: Taps,
-    content: Float[Tensor, "1 3 h w"],
-    styles: Sequence[tuple[Float[Tensor, "1 3 k l"], float]],
-    *,
-    loss: StyleLoss,
-    style_taps: Sequence[str],
-    content_taps: Sequence[str],
-    strength: float,
-    smoothness: float = 0.0,
-) -> Objective:
-    """What makes a picture show ``content`` in the manner of ``styles``, calibrated.
-
-    The style term is 1 for the photograph itself and 0 for the painting's statistics, whatever the network, the
-    loss, the resolution and the number of taps; the content term is the part of the content that is lost, times
-    :func:`content_weight`.
-    """
-    features = taps(content)
-    total = sum(weight for _, weight in styles)
-    style_terms = []
-    if strength > 0:
-        in_metric = taps.network.in_metric
-        own = {tap: loss.statistic.sums(in_metric(tap, features[tap]), None) for tap in style_taps}
-        for picture, weight in styles:
-            painted = taps(picture)
-            for tap in style_taps:
-                target = loss.target(loss.statistic.sums(in_metric(tap, painted[tap]), None))
-                gap = max(float(loss.distance(own[tap], target)), SMALLEST_GAP * loss.size(target), 1e-12)
-                style_terms.append(StyleTerm(tap, loss, target, weight / total / len(style_taps) / gap))
-    importance = content_weight(strength) * loss.content_factor
-    content_terms = [
-        ContentTerm(tap, features[tap], importance / len(content_taps) / _content_unit(features[tap]))
-        for tap in content_taps
-        if importance > 0
-    ]
-    return Objective(taps, tuple(style_terms), tuple(content_terms), smoothness)
+    def _halve(self, error: BaseException) -> None:
+        """Go on with tiles of half the side."""
+        old = self.tiling
+        side = (old.side or max(old.size)) // 2
+        reach = max((one.statistic.reach for one in self._wanted), default=0)
+        try:
+            self.tiling = tiling(old.size, side, self.taps.geometry(), reach=reach, wraps=old.wraps)
+        except UsageError:
+            raise ImpastoError("out of memory: a smaller --size needs less") from error
+        self.kept = 1
+        log.warning("out of memory: going on in tiles of %d pixels instead of %d", side, old.side or max(old.size))
+        if self.targets:
+            self.targets.lay(self.tiling)
 
 
-def _content_unit(features: Tensor) -> float:
-    """What a lost content is measured against; a blank photograph, which shows nothing, must not weigh endlessly."""
-    return max(content_size(features), 1e-3 * float(features.square().sum()), 1e-12)
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A tile through which the network has run."""
+
+    pixels: Tensor
+    features: dict[str, Tensor]
+    sums: dict[Summed, Sums]
 
 
-def content_weight(strength: float) -> float:
-    """Weight of the content against a style of weight 1.
-
-    At 0.5 it is ``MIDDLE``; it falls to nothing at 1 and rises steeply towards 0.
-    """
-    if strength == 0:
-        return 1.0  # there is no style then
-    return MIDDLE * min((1 - strength) / strength, 1e4) ** 2
-
-
-MIDDLE = 0.005
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is full; torch says it in three ways."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from impasto.errors import UsageError
 from impasto.images import Picture, read, read_recipe, require_format
-from impasto.runs.options_file import validate
-from impasto.runs.recipe import Recipe, find, parse
-from impasto.synthesis.options import StyleTransferOptions
-from impasto.synthesis.stylize import StyleTransferProgress, StyleTransferResult, result_size, stylize
+from impasto.runs.directory import RunDirectory
+from impasto.runs.recipe import Recipe, parse
+from impasto.synthesis.crafts import rebuild
+from impasto.synthesis.session import Download, Listener, SynthesisResult, listening, make
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,13 @@ def rerun(
     path: Path | str,
     *,
     search: Sequence[Path | str] = (),
-    progress: Callable[[StyleTransferProgress], object] | None = None,
-    download: Callable[[int, int | None], object] | None = None,
-) -> tuple[StyleTransferResult, Difference]:
+    progress: Listener | None = None,
+    download: Download | None = None,
+) -> tuple[SynthesisResult, Difference]:
     """Make the picture at ``path`` again.
 
     Args:
-        path: A picture written by impasto.
+        path: A picture written by impasto, or the directory of a finished run.
         search: Folders in which to look for inputs that have moved; they are known by their hash.
         progress: Called with every step.
         download: Called with (bytes done, bytes in all) while weights are downloaded.
@@ -62,35 +61,31 @@ def rerun(
     Raises:
         UsageError: No recipe in the picture, an interrupted picture, or an input that cannot be found.
     """
-    path = Path(path)
+    path = _picture_of(Path(path))
     recipe = parse(read_recipe(path), path)
     require_format(path)
-    if recipe.verb != "stylize":
-        raise UsageError(f"{path} was made by {recipe.verb!r}, which this version cannot rerun")
-    if not all(one.path for one in recipe.inputs):
-        raise UsageError(f"{path} was made from pictures in memory, not from files: its recipe cannot be rerun")
     if not recipe.finished:
         raise UsageError(f"{path} was interrupted: it is the best picture at that moment, and cannot be made again")
-    places = find(recipe.inputs, [Path(folder) for folder in search])
-    by_role: dict[str, list[Path]] = {}
-    for one in recipe.inputs:
-        by_role.setdefault(one.role, []).append(places[one.sha256])
-    if "content" not in by_role or "style" not in by_role:
-        raise UsageError(f"{path} was made from pictures in memory, not from files: its recipe cannot be rerun")
-    options: dict[str, Any] = dict(recipe.options)
-    for role in ("weights", "init"):
-        if role in by_role:
-            options[role] = str(by_role[role][0])
-    before = read(path)
-    checked = validate(StyleTransferOptions, options)
-    size = result_size(read(by_role["content"][0]), checked)
-    if (before.height, before.width) != size:
-        raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
-    result = stylize(by_role["content"][0], by_role["style"], options=checked, progress=progress, download=download)
+    with listening(progress, download) as (progress, download):
+        craft = rebuild(recipe.verb, recipe.options, recipe.inputs, name=path, search=search, download=download)
+        before = read(path)
+        if (before.height, before.width) != craft.size:
+            raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
+        result = make(craft, progress=progress)
     return result, _compare(path, before, recipe, result)
 
 
-def _compare(path: Path, before: Picture, recipe: Recipe, result: StyleTransferResult) -> Difference:
+def _picture_of(path: Path) -> Path:
+    """The picture that a finished run has written; a picture itself as it is."""
+    if not path.is_dir():
+        return path
+    output = RunDirectory.open(path).manifest.get("output")
+    if not output:
+        raise UsageError(f"the run {path} is not finished: `impasto resume {path}` goes on with it")
+    return path / output
+
+
+def _compare(path: Path, before: Picture, recipe: Recipe, result: SynthesisResult) -> Difference:
     with tempfile.TemporaryDirectory() as folder:
         after = read(result.save(Path(folder, "again" + path.suffix)))
     levels = 65535 if before.depth == 16 else 255

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,89 +11,36 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto import networks
-from impasto.errors import ImpastoError, UsageError
-from impasto.images import Picture, read, require_format, require_writable, write
+from impasto.errors import UsageError
+from impasto.images import Picture, read_mask
 from impasto.images.colour import keep_colours, match_colours
 from impasto.images.resize import fit, resize, size_of
 from impasto.losses.style import STYLE_LOSSES
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
-from impasto.runs.bar import NotebookBar, in_notebook
 from impasto.runs.options_file import validate
-from impasto.runs.recipe import Input, Recipe, input_file
-from impasto.synthesis.engine import descend
+from impasto.runs.recipe import Input, input_file
+from impasto.synthesis.calibration import Fitted, Style, content_weight, style_terms
+from impasto.synthesis.content_targets import ContentTargets
 from impasto.synthesis.initial import initial
-from impasto.synthesis.memory import require_memory
-from impasto.synthesis.objective import style_transfer_objective
+from impasto.synthesis.memory import Layout, lay_out
+from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import StyleTransferOptions
+from impasto.synthesis.preparation import (
+    SMALLEST_SIDE,
+    STYLE_TILE,
+    Source,
+    load_networks,
+    read_input,
+    sized,
+    style_size,
+    style_taps,
+)
+from impasto.synthesis.run import carry_out
 from impasto.synthesis.schedule import Stage, schedule
+from impasto.synthesis.session import Download, Listener, SynthesisResult, listening
 
 LARGEST_DEFAULT = 1024
-SMALLEST_SIDE = 16
-
-Source = Path | str | Picture
-
-
-@dataclass(frozen=True, eq=False)
-class StyleTransferProgress:
-    """One step of a style transfer.
-
-    Attributes:
-        stage: Which scale it is, from 0.
-        stages: All the scales, coarse to fine.
-        step: Steps made at this scale.
-        done: Part of the whole work that is done, by its estimated cost, in [0, 1].
-        losses: Weighted terms by name, and ``total``.
-        image: The picture so far, (1, 3, h, w) at this scale's size.
-    """
-
-    stage: int
-    stages: tuple[Stage, ...]
-    step: int
-    done: float
-    losses: dict[str, float]
-    image: Float[Tensor, "1 3 h w"]
-
-    @property
-    def where(self) -> str:
-        """The scale and the network, in a few words."""
-        stage = self.stages[self.stage]
-        return f"{stage.size[1]}×{stage.size[0]} {stage.network} {self.step}/{stage.steps}"
-
-
-@dataclass(frozen=True, eq=False)
-class StyleTransferResult:
-    """The painted picture, with how it came about.
-
-    Attributes:
-        picture: What :meth:`save` writes: pixels, and the photograph's alpha, profile, EXIF and depth.
-        losses: The last losses by name: ``style`` is 1 for the photograph and 0 for the painting's statistics.
-        history: Every step's losses, with the ``stage`` and ``step`` they belong to.
-        recipe: What makes the picture again.
-    """
-
-    picture: Picture
-    losses: dict[str, float]
-    history: tuple[dict[str, float], ...]
-    recipe: Recipe
-
-    @property
-    def tensor(self) -> Float[Tensor, "1 3 h w"]:
-        """The pixels, float32 RGB in [0, 1]."""
-        return self.picture.pixels
-
-    def save(self, path: Path | str) -> Path:
-        """Write the picture, its recipe inside, in the format of the path's suffix."""
-        write(path, self.picture)
-        return Path(path)
-
-    def _repr_png_(self) -> bytes:
-        """The picture inline in a notebook."""
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            return self.save(Path(folder, "inline.png")).read_bytes()
 
 
 def stylize(
@@ -104,11 +48,14 @@ def stylize(
     styles: Source | Sequence[Source],
     *,
     options: StyleTransferOptions | None = None,
-    progress: Callable[[StyleTransferProgress], object] | None = None,
-    download: Callable[[int, int | None], object] | None = None,
+    progress: Listener | None = None,
+    download: Download | None = None,
     preview: Path | str | None = None,
+    run: Path | str | None = None,
+    out: Path | str | None = None,
+    fitted: Fitted | None = None,
     **fields: Any,
-) -> StyleTransferResult:
+) -> SynthesisResult:
     """Paint ``content`` in the style of ``styles``.
 
     >>> import impasto
@@ -122,172 +69,211 @@ def stylize(
             the best picture so far is returned.
         download: Called with (bytes done, bytes in all) while weights are downloaded.
         preview: A picture file, rewritten every other second while the work goes on.
+        run: A directory to keep checkpoints and metrics in, new or empty, so that a kill loses next to nothing
+            (:func:`impasto.resume`); ``auto`` makes one under ``runs`` for large pictures.
+        out: Where a run writes its picture; by default ``picture.png`` in its directory.
+        fitted: What was measured of the paintings, for the next photograph: give the same dictionary each time.
         fields: Any field of :class:`StyleTransferOptions`.
 
     Raises:
-        UsageError: An option out of bounds, a file that is not a picture, an unknown network or tap.
+        UsageError: An option out of bounds, a file that is not a picture, an unknown network or tap, a mask of
+            another size.
         ImpastoError: The weights cannot be had, or the memory.
     """
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(StyleTransferOptions, base | fields)
-    painted: StyleTransferProgress | None = None
-    history: list[dict[str, float]] = []
-    finished = True
-    with ExitStack() as readers:
-        if progress is None and in_notebook():
-            progress = bar = readers.enter_context(NotebookBar())
-            download = download or bar.download
-        readers.enter_context(_out_of_memory_in_words())
+    with listening(progress, download) as (progress, download):
         one = isinstance(styles, Path | str | Picture)
-        job = prepare(content, [styles] if one else styles, options, download)  # type: ignore[list-item, arg-type]
-        listeners = [progress] if progress else []
-        if preview:
-            require_format(preview)
-            require_writable(preview)
-            listeners.append(_preview(Path(preview), job.size))
-        try:
-            for painted in paint(job):
-                here = {"stage": painted.stage, "step": painted.step} | painted.losses
-                if here not in history[-1:]:  # the last event is told again when a plateau ends the work early
-                    history.append(here)
-                for listen in listeners:
-                    listen(painted)
-        except KeyboardInterrupt:
-            if painted is None:
-                raise
-            finished = False
-    assert painted is not None
-    return _finish(job, painted, history, finished)
+        craft = prepare(content, [styles] if one else styles, options, download, fitted)  # type: ignore[list-item, arg-type]
+        return carry_out(craft, progress=progress, preview=preview, run=run, out=out)
 
 
-@contextmanager
-def _out_of_memory_in_words() -> Iterator[None]:
-    """torch tells of a full memory in three ways; a person needs one."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
-        if not full:
-            raise
-        raise ImpastoError("out of memory: a smaller --size needs less") from error
-
-
-def _preview(path: Path, size: tuple[int, int], every: float = 2.0) -> Callable[[StyleTransferProgress], None]:
-    """A listener that writes the picture as it is, at its final size, now and then."""
-    last = -math.inf
-
-    def listen(event: StyleTransferProgress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= every or event.done == 1:
-            with suppress(ImpastoError):  # a full disk must not cost the picture that is being painted
-                write(path, Picture(resize(event.image.float().cpu(), size).clamp(0, 1)))
-            last = time.monotonic()
-
-    return listen
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """All that a style transfer needs, read and checked."""
+@dataclass(eq=False)
+class StyleTransfer:
+    """All that a style transfer needs, read and checked: a :class:`~impasto.synthesis.painting.Craft`."""
 
     options: StyleTransferOptions
     content: Picture
     styles: tuple[Float[Tensor, "1 3 k l"], ...]
-    start: Picture | None
+    masks: tuple[Float[Tensor, "1 1 h w"], ...]
+    style_masks: tuple[Float[Tensor, "1 1 k l"], ...]
+    begin: Picture | None
     size: tuple[int, int]
     stages: tuple[Stage, ...]
     networks: dict[str, Network]
     inputs: tuple[Input, ...]
     device: torch.device
+    fitted: Fitted | None = None
+    verb: str = field(default="stylize", init=False)
+
+    def layout(self, index: int, tile: int | None = None) -> Layout:
+        """How a stage is laid out in memory."""
+        stage = self.stages[index]
+        network = self.networks[stage.network]
+        return lay_out(
+            stage,
+            self._taps(network),
+            self._content_taps(network),
+            memory=self.options.memory,
+            tile=tile or self.options.tile,
+            device=self.device,
+            reach=1 if "mrf" in self.options.loss else 0,
+        )
+
+    def start(self, index: int, image: Tensor | None) -> Float[Tensor, "1 3 h w"]:
+        """The photograph, noise or a picture at first; then the smaller picture with the photograph's finer detail."""
+        content = self._content(index)
+        if image is None:
+            return initial(self.options.init, content, self.begin, self.options.seed)
+        if image.shape == content.shape:
+            return image
+        return enlarge(image, content, self._content(index - 1), self.options.init == "content")
+
+    def objective(self, index: int, layout: Layout) -> Objective:
+        """Style and content, calibrated at the photograph."""
+        options, stage = self.options, self.stages[index]
+        network = self.networks[stage.network]
+        taps, tiles, content = self._taps(network), layout.tiling, self._content(index)
+        regions = self._regions(stage.size)
+        terms = []
+        if options.strength > 0:
+            terms = style_terms(
+                taps,
+                self._styles(stage),
+                list(zip(options.loss, options.loss_weights or (1.0,) * len(options.loss), strict=True)),
+                style_taps(network, options),
+                side=STYLE_TILE,
+                start=(content, tiles, regions),
+                fitted=self.fitted,
+            )
+        importance = content_weight(options.strength) * _content_factor(options)
+        content_taps = self._content_taps(network)
+        weights, targets = {}, None
+        if importance > 0:
+            targets = ContentTargets(Taps(network, content_taps), content, tiles, layout.content)
+            weights = {tap: importance / len(content_taps) / targets.shown[tap] for tap in content_taps}
+        return Objective(taps, tiles, terms, weights, targets, options.smoothness, regions, layout.kept)
+
+    def finish(self, image: Float[Tensor, "1 3 h w"], index: int) -> Picture:
+        """The picture at its full size, in range, in the photograph's frame."""
+        content = sized(self.content.pixels, self.size, torch.device("cpu"))
+        if size_of(image) != self.size:  # interrupted on the way up
+            smaller = sized(self.content.pixels, size_of(image), torch.device("cpu"))
+            image = enlarge(image, content, smaller, with_detail=self.options.init == "content")
+        image = image.clamp(0, 1)
+        if self.options.color == "keep":
+            image = keep_colours(image, content)
+        alpha = self.content.alpha
+        return replace(
+            self.content,
+            pixels=image.contiguous(),
+            alpha=None if alpha is None else resize(alpha, self.size).clamp(0, 1),
+        )
+
+    def _content(self, index: int) -> Tensor:
+        return sized(self.content.pixels, self.stages[index].size, self.device)
+
+    def _regions(self, size: tuple[int, int]) -> list[Tensor]:
+        """The masks at this size; where they overlap, they share the picture between them."""
+        masks = [sized(mask, size, self.device) for mask in self.masks]
+        if not masks:
+            return []
+        together = torch.stack(masks).sum(0).clamp_min(1)
+        return [mask / together for mask in masks]
+
+    def _styles(self, stage: Stage) -> list[Style]:
+        weights = self.options.style_weights or (1.0,) * len(self.styles)
+        found = []
+        for number, (picture, weight) in enumerate(zip(self.styles, weights, strict=True)):
+            size = style_size(size_of(picture), stage.size, self.options.stroke)
+            found.append(
+                Style(
+                    sized(picture, size, self.device),
+                    weight,
+                    region=number if self.masks else None,
+                    mask=sized(self.style_masks[number], size, self.device) if self.style_masks else None,
+                    key=(number, stage.network) if self.fitted is not None and not self.style_masks else None,
+                )
+            )
+        return found
+
+    def _taps(self, network: Network) -> Taps:
+        return Taps(network, (*style_taps(network, self.options), *self._content_taps(network)))
+
+    def _content_taps(self, network: Network) -> tuple[str, ...]:
+        if self.options.content_taps and network.name == self.options.network:
+            return self.options.content_taps
+        return network.content_taps
 
 
 def prepare(
     content: Source,
     styles: Sequence[Source],
     options: StyleTransferOptions,
-    download: Callable[[int, int | None], object] | None = None,
-) -> Job:
+    download: Download | None = None,
+    fitted: Fitted | None = None,
+) -> StyleTransfer:
     """Read the pictures, load the networks, and check that everything fits, before any work is spent."""
     if not styles:
         raise UsageError("no style: give at least one painting")
     if options.style_weights and len(options.style_weights) != len(styles):
         raise UsageError(f"{len(options.style_weights)} style weights for {len(styles)} styles: give one for each")
+    for name, given in (("masks", options.masks), ("style_masks", options.style_masks)):
+        if given and len(given) != len(styles):
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(
+                f"{len(given)} {flag} for {len(styles)} styles: every style needs one, and each mask a style"
+            )
     device = pick_device(options.device)
     inputs: list[Input] = []
-    photo = _read("content", content, inputs)
-    paintings = [_read("style", style, inputs).pixels for style in styles]
-    start = _read("init", Path(options.init), inputs) if options.init not in ("content", "noise", "median") else None
+    photo = read_input("content", content, inputs)
+    pictures = [read_input("style", style, inputs) for style in styles]
+    begin = None
+    if options.init not in ("content", "noise", "median"):
+        begin = read_input("init", Path(options.init), inputs)
     if options.weights and options.weights.is_file():
         inputs.append(input_file("weights", options.weights))
-    if options.color == "match":
-        paintings = [match_colours(painting, like=photo.pixels) for painting in paintings]
+    masks = tuple(_mask("mask", path, size_of(photo.pixels), "the photograph", inputs) for path in options.masks)
+    style_masks = tuple(
+        _mask("style_mask", mask, size_of(pictures[number].pixels), "its style", inputs)
+        for number, mask in enumerate(options.style_masks)
+    )
+    paintings = [picture.pixels for picture in pictures]
+    if options.color in ("match", "histogram"):
+        from impasto.images.colour import match_histograms
+
+        recolour = match_colours if options.color == "match" else match_histograms
+        paintings = [recolour(painting, like=photo.pixels) for painting in paintings]
+        fitted = None  # a painting's colours depend on the photograph
     size = result_size(photo, options)
     if min(size) < SMALLEST_SIDE:
         raise UsageError(f"the result would be {size[1]}×{size[0]} pixels: both sides must be {SMALLEST_SIDE} or more")
     stages = schedule(size, options)
-    networks.require(options.network)
-    if (options.taps or options.content_taps) and options.network not in {stage.network for stage in stages}:
-        raise UsageError(
-            f"the taps are {options.network}'s, which --quality {options.quality} does not use: leave them out"
-        )
-    loaded = {}
-    for name in dict.fromkeys(stage.network for stage in stages):
-        own_file = options.weights if name == options.network else None
-        pooling = options.pooling if name == options.network else "max"
-        network = networks.load(name, weights=own_file, pooling=pooling, padding=options.padding, progress=download)
-        loaded[name] = network.to(device)
-    for stage in reversed(stages):  # the largest first: it is the one to speak of
-        if not _style_taps(loaded[stage.network], options):
-            raise UsageError(f"{stage.network} suggests no taps: choose with --taps and --content-taps")
-        taps = _taps(loaded[stage.network], options)
-        measured = [style_size(size_of(painting), stage.size, options.stroke) for painting in paintings]
-        require_memory(taps, stage.size, stage.history, device, styles=measured)
-    return Job(options, photo, tuple(paintings), start, size, stages, loaded, tuple(inputs), device)
+    loaded = load_networks(stages, options, device, named=bool(options.taps or options.content_taps), download=download)
+    craft = StyleTransfer(
+        options,
+        photo,
+        tuple(paintings),
+        masks,
+        style_masks,
+        begin,
+        size,
+        stages,
+        loaded,
+        tuple(inputs),
+        device,
+        fitted,
+    )
+    # the finest stage of each network is the one that may not fit
+    for index in {stage.network: index for index, stage in enumerate(stages)}.values():
+        craft.layout(index)
+    return craft
 
 
 def result_size(photo: Picture, options: StyleTransferOptions) -> tuple[int, int]:
     """(height, width) of the picture that comes out."""
     own = (photo.height, photo.width)
     return fit(own, options.size or min(max(own), LARGEST_DEFAULT))
-
-
-def paint(job: Job) -> Iterator[StyleTransferProgress]:
-    """Go through the stages from coarse to fine; yields every step."""
-    options = job.options
-    image: Tensor | None = None
-    smaller = job.content.pixels
-    whole = sum(stage.cost for stage in job.stages)
-    before = 0.0
-    for index, stage in enumerate(job.stages):
-        network = job.networks[stage.network]
-        content = _sized(job.content.pixels, stage.size, job.device)
-        weights = options.style_weights or (1.0,) * len(job.styles)
-        styles = [
-            (_sized(style, style_size(size_of(style), stage.size, options.stroke), job.device), weight)
-            for style, weight in zip(job.styles, weights, strict=True)
-        ]
-        objective = style_transfer_objective(
-            _taps(network, options),
-            content,
-            styles,
-            loss=STYLE_LOSSES[options.loss],
-            style_taps=_style_taps(network, options),
-            content_taps=_content_taps(network, options),
-            strength=options.strength,
-            smoothness=options.smoothness,
-        )
-        if image is None:
-            image = initial(options.init, content, job.start, options.seed)
-        elif image.shape != content.shape:
-            image = enlarge(image, content, smaller, options.init == "content")
-        smaller = content
-        for step in descend(objective, image, stage.steps, optimizer=options.optimizer, history=stage.history):
-            image = step.image
-            done = (before + stage.cost * min(1.0, step.step / stage.steps)) / whole
-            yield (event := StyleTransferProgress(index, job.stages, step.step, done, step.losses, image))
-        before += stage.cost
-    if event.done < 1:  # the last scale reached its plateau early
-        yield replace(event, done=1.0)
 
 
 def enlarge(
@@ -302,89 +288,25 @@ def enlarge(
     """
     size = size_of(content)
     larger = resize(image, size)
-    return larger + content - resize(smaller, size) if with_detail else larger
+    if not with_detail:
+        return larger
+    return larger.add_(content).sub_(resize(smaller, size))
 
 
-def style_size(style: tuple[int, int], size: tuple[int, int], stroke: float) -> tuple[int, int]:
-    """(height, width) at which a style is measured: the area of the result at ``stroke`` 1, so that the strokes keep
-    their size relative to the picture, whatever its resolution."""
-    scale = stroke * (size[0] * size[1] / (style[0] * style[1])) ** 0.5
-    return max(SMALLEST_SIDE, round(style[0] * scale)), max(SMALLEST_SIDE, round(style[1] * scale))
+def _content_factor(options: StyleTransferOptions) -> float:
+    weights = options.loss_weights or (1.0,) * len(options.loss)
+    factors = [STYLE_LOSSES[name].content_factor for name in options.loss]
+    return sum(w * f for w, f in zip(weights, factors, strict=True)) / sum(weights)
 
 
-def _finish(
-    job: Job, painted: StyleTransferProgress, history: list[dict[str, float]], finished: bool
-) -> StyleTransferResult:
-    """The picture as it will be written: at its full size, in range, in the photograph's frame."""
-    content = resize(job.content.pixels, job.size).clamp(0, 1)
-    pixels = painted.image.float().cpu()
-    if size_of(pixels) != job.size:  # interrupted on the way up
-        smaller = resize(job.content.pixels, size_of(pixels)).clamp(0, 1)
-        pixels = enlarge(pixels, content, smaller, with_detail=job.options.init == "content")
-    pixels = pixels.clamp(0, 1)
-    if job.options.color == "keep":
-        pixels = keep_colours(pixels, content)
-    alpha = job.content.alpha
-    recipe = Recipe(
-        verb="stylize",
-        options=job.options.model_dump(mode="json", exclude_defaults=True),
-        inputs=job.inputs,
-        networks={name: network.sha256 for name, network in job.networks.items()},
-        made_with=_circumstances(job.device),
-        losses=painted.losses,
-        finished=finished,
-    )
-    picture = replace(
-        job.content,
-        pixels=pixels.contiguous(),
-        alpha=None if alpha is None else resize(alpha, job.size).clamp(0, 1),
-        recipe=recipe.model_dump_json(exclude_defaults=True),
-    )
-    return StyleTransferResult(picture, painted.losses, tuple(history), recipe)
-
-
-def _circumstances(device: torch.device) -> dict[str, str]:
-    import platform
-
-    from impasto import __version__
-
-    return {
-        "impasto": __version__,
-        "torch": torch.__version__,
-        "device": str(device),
-        "threads": str(torch.get_num_threads()),
-        "machine": platform.machine(),
-    }
-
-
-def _read(role: str, source: Source, inputs: list[Input]) -> Picture:
-    if isinstance(source, Picture):
-        picture, name = source, f"the {role} picture"
-        inputs.append(Input(role=role, path="", sha256="", size=0))  # in memory: it cannot be found again
-    elif not isinstance(source, Path | str):
-        raise UsageError(f"the {role} is a {type(source).__name__}: give the path of a file, or a Picture")
-    else:
-        picture, name = read(source), str(source)
-        inputs.append(input_file(role, Path(source)))
-    if min(picture.height, picture.width) < SMALLEST_SIDE:
+def _mask(role: str, path: Path, size: tuple[int, int], of: str, inputs: list[Input]) -> Tensor:
+    mask = read_mask(path)
+    if size_of(mask) != size:
         raise UsageError(
-            f"{name} is {picture.width}×{picture.height} pixels: a {role} needs {SMALLEST_SIDE} or more on each side"
+            f"the mask {path} is {mask.shape[-1]}×{mask.shape[-2]} pixels and {of} {size[1]}×{size[0]}: "
+            "draw it on a copy of the picture"
         )
-    return picture
-
-
-def _sized(pixels: Tensor, size: tuple[int, int], device: torch.device) -> Tensor:
-    return resize(pixels.to(device), size).clamp(0, 1)
-
-
-def _style_taps(network: Network, options: StyleTransferOptions) -> tuple[str, ...]:
-    # the user's names are those of the network asked for; pocket, doing the early work, keeps its own
-    return options.taps if options.taps and network.name == options.network else network.style_taps
-
-
-def _content_taps(network: Network, options: StyleTransferOptions) -> tuple[str, ...]:
-    return options.content_taps if options.content_taps and network.name == options.network else network.content_taps
-
-
-def _taps(network: Network, options: StyleTransferOptions) -> Taps:
-    return Taps(network, (*_style_taps(network, options), *_content_taps(network, options)))
+    if float(mask.max()) == 0:
+        raise UsageError(f"the mask {path} is black everywhere: paint white where the style is to be")
+    inputs.append(input_file(role, path))
+    return mask

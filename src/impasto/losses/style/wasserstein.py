@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.losses.statistics import Sums, covariance, mean
+from impasto.losses.statistics import SECOND_MOMENTS, Sums, covariance, mean, wide
+from impasto.losses.style.loss import StyleLoss
 
 # Singular values of Σ^½·Σₛ^½ below this part of the largest are float64's noise: no direction is left in them.
 FLOOR = 1e-12
@@ -25,7 +26,7 @@ class Gaussian:
 def gaussian_of(sums: Sums) -> Gaussian:
     """The Gaussian with the mean and the covariance of a feature map's sums."""
     matrix = covariance(sums)
-    return Gaussian(mean(sums).double(), matrix, symmetric_root(matrix))
+    return Gaussian(wide(mean(sums)), matrix, symmetric_root(matrix))
 
 
 def gaussian_wasserstein(sums: Sums, target: Gaussian) -> Float[Tensor, ""]:
@@ -37,7 +38,7 @@ def gaussian_wasserstein(sums: Sums, target: Gaussian) -> Float[Tensor, ""]:
     T comes from the singular values of A = Σ^½·Σₛ^½ rather than from the eigenvalues of AᵀA: squaring would put a
     mode of 1e-6 of the largest at 1e-12, where float64's eigenvalues have four digits left.
     """
-    average, matrix = mean(sums).double(), covariance(sums)
+    average, matrix = wide(mean(sums)), covariance(sums)
     with torch.no_grad():
         _, singular, v = torch.linalg.svd(symmetric_root(matrix) @ target.root)
         kept = singular > FLOOR * singular[0].clamp_min(1e-300)
@@ -48,10 +49,19 @@ def gaussian_wasserstein(sums: Sums, target: Gaussian) -> Float[Tensor, ""]:
     # The value of the last line is right, and so is its gradient: −2·tr(·)^½ has the derivative −T, and ⟨T, Σ⟩
     # is tr(·)^½ itself.
     linear = difference + matrix.trace() - (optimal_map * matrix).sum()
-    return (linear + (target.covariance.trace() - singular.sum()).detach()).to(sums["first"].dtype)
+    return (linear + (target.covariance.trace() - singular.sum()).detach()).to(sums["first"])
 
 
 def symmetric_root(matrix: Float[Tensor, "c c"]) -> Float[Tensor, "c c"]:
     """The symmetric square root of a covariance; rounding's negative eigenvalues count as zero."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+WASSERSTEIN = StyleLoss(
+    statistic=lambda sketch: SECOND_MOMENTS,
+    target=gaussian_of,
+    distance=gaussian_wasserstein,
+    size=lambda target: float(target.mean.square().sum() + target.covariance.trace()),
+    content_factor=4.0,
+)

@@ -1,0 +1,93 @@
+"""impasto invert: what a layer still knows of a picture."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from impasto.cli.output import checked_output, first_process, listener, report
+from impasto.cli.terminal import QUIET, Voice, say
+from impasto.synthesis.options import InversionOptions
+
+
+def invert(
+    image: Path,
+    /,
+    *,
+    out: Path | None = None,
+    options_file: Annotated[Path | None, Parameter(name="--options")] = None,
+    preview: Path | None = None,
+    run: Path | None = None,
+    sheet: Annotated[bool, Parameter(negative="")] = False,
+    options: Annotated[
+        InversionOptions, Parameter(name="*", group="Inversion", consume_multiple=True, negative="")
+    ] = InversionOptions(),
+    voice: Voice = QUIET,
+) -> int:
+    """Find a picture, from noise, whose activations at some layers are those of IMAGE.
+
+    What a layer does not know of the picture stays as the noise had it. The tap `pixels` is the picture itself: a
+    plain mean squared error. With --sheet, every layer is inverted, from noise and from median-filtered noise.
+
+    Examples:
+
+        impasto invert photo.jpg --taps relu3_1
+        impasto invert photo.jpg --taps pixels --init noise
+        impasto invert photo.jpg --sheet --size 192
+
+    Parameters
+    ----------
+    image
+        The picture.
+    out
+        Where to write the result; the suffix chooses the format. Default: IMAGE-TAP.png beside the picture.
+    options_file
+        A YAML file of options; flags go over it.
+    preview
+        A picture file rewritten while the work goes on.
+    run
+        A directory, new or empty, for checkpoints and metrics: `impasto resume DIR` goes on after a kill.
+    sheet
+        Write a contact sheet over all layers instead.
+    options
+        How to invert.
+    voice
+        How to speak.
+    """
+    from impasto.runs.options_file import read_options, validate
+
+    values = (read_options(InversionOptions, options_file) if options_file else {}) | options.model_dump(
+        exclude_unset=True
+    )
+    options = validate(InversionOptions, values)
+    stem = f"{image.stem}-inversions" if sheet else "-".join([image.stem, *options.taps])
+    out = checked_output(out, image.parent, [image], preview, stem=stem)
+    from impasto.synthesis import invert as craft
+
+    began = time.monotonic()
+    if sheet:
+        from impasto.images import Picture, write
+        from impasto.images.contact_sheet import contact_sheet
+
+        with listener(voice) as show:
+            rows = craft.inversion_sheet(image, options=options, progress=show)
+        if first_process():
+            write(out, Picture(contact_sheet(rows, height=192)))
+        say(
+            f"{out}  {sum(map(len, rows))} pictures", voice, out=out, labels=[label for row in rows for label, _ in row]
+        )
+        return 0
+    with listener(voice) as show:
+        result = craft.invert(
+            image,
+            options=options,
+            progress=show,
+            download=show.download,
+            preview=preview,
+            run=run or "auto",
+            out=out,
+        )
+    return report(result, out, began, voice)

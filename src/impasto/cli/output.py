@@ -1,0 +1,80 @@
+"""What the commands that make a picture have in common: where it goes, the bar, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from impasto.cli.terminal import Voice, complain, first_process, say
+from impasto.errors import UsageError
+from impasto.runs.bar import ProgressBar, Silence
+
+if TYPE_CHECKING:
+    from impasto.synthesis.session import SynthesisResult
+
+__all__ = ["checked_output", "default_output", "first_process", "listener", "report"]
+
+
+def listener(voice: Voice) -> ProgressBar | Silence:
+    """A progress bar for a person; for a machine, and for all processes but the first, nobody listens."""
+    return Silence() if voice.json or not first_process() else ProgressBar()
+
+
+def checked_output(
+    out: Path | None, folder: Path, inputs: Sequence[Path], preview: Path | None, stem: str | None = None
+) -> Path:
+    """Where the picture goes, once it is sure that it can be written there and that it is none of the inputs."""
+    from impasto.images import require_format, require_writable
+
+    out = out or default_output(folder, stem or "-".join(path.stem for path in inputs))
+    known = {path.resolve() for path in inputs}
+    for path in inputs:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist: check the name")
+    for path in filter(None, (out, preview)):
+        if path.resolve() in known:
+            raise UsageError(f"{path} is one of the pictures that go in: name another file to write")
+        require_format(path)
+        require_writable(path)
+    return out
+
+
+def default_output(folder: Path, stem: str) -> Path:
+    """``photo-painting.png`` beside the photograph; a number is added rather than replace another picture."""
+    stem = os.fsdecode(os.fsencode(stem)[:200])  # file systems count bytes, and 255 of them
+    path, number = folder / f"{stem}.png", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.png"
+    return path
+
+
+def report(result: SynthesisResult, out: Path, began: float, voice: Voice) -> int:
+    """Write the picture, say how it went, and return the exit code."""
+    if first_process():
+        result.save(out)
+    seconds = time.monotonic() - began
+    losses = {name: round(value, 5) for name, value in result.losses.items()}
+    say(
+        f"{out}  {result.picture.width}×{result.picture.height}, {seconds:.0f} s, "
+        f"{len(result.history)} steps, {_percent(result)}",
+        voice,
+        out=out,
+        seconds=round(seconds, 2),
+        steps=len(result.history),
+        losses=losses,
+        finished=result.recipe.finished,
+    )
+    if not result.recipe.finished:
+        complain("interrupted: this is the best picture so far", as_json=voice.json)
+    return 0 if result.recipe.finished else 1
+
+
+def _percent(result: SynthesisResult) -> str:
+    if result.recipe.verb == "invert":
+        return f"{100 * result.losses['content']:.2f} % of the activations not met"
+    style = result.losses.get("style")
+    return "the photograph's content only" if style is None else f"{100 * (1 - style):.1f} % of the way to the style"

@@ -1,0 +1,126 @@
+"""A batch: many photographs in the same style; what is done is skipped, and a bad file does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from impasto.errors import ImpastoError, UsageError
+from impasto.images import read_recipe, require_format
+from impasto.runs.options_file import validate
+from impasto.runs.recipe import Recipe, input_file, parse
+from impasto.synthesis.calibration import Fitted
+from impasto.synthesis.options import StyleTransferOptions
+from impasto.synthesis.session import Download, Listener
+from impasto.synthesis.stylize import stylize
+
+
+@dataclass(frozen=True)
+class BatchItem:
+    """What became of one photograph.
+
+    Attributes:
+        content: The photograph.
+        out: Its picture.
+        status: ``painted``, ``skipped`` because it was there already, or ``failed``.
+        error: Why it failed; else empty.
+    """
+
+    content: Path
+    out: Path
+    status: Literal["painted", "skipped", "failed"]
+    error: str = ""
+
+
+def stylize_batch(
+    contents: Sequence[Path | str],
+    styles: Sequence[Path | str],
+    out: Path | str,
+    *,
+    options: StyleTransferOptions | None = None,
+    suffix: str = ".png",
+    progress: Listener | None = None,
+    download: Download | None = None,
+    **fields: Any,
+) -> Iterator[BatchItem]:
+    """Paint photographs in the same styles into a folder, each as CONTENT-STYLE with the suffix.
+
+    A picture that is there with the same recipe is skipped, so that a batch that was stopped goes on where it was. The
+    paintings' statistics are measured once for photographs of one size.
+
+    Args:
+        contents: The photographs.
+        styles: The paintings.
+        out: The folder; it is made if need be.
+        options: All options at once; ``fields`` go over it.
+        suffix: The format of the pictures.
+        progress: Called with every step of every picture.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
+        fields: Any field of :class:`StyleTransferOptions`.
+
+    Yields:
+        What became of each photograph, in order.
+
+    Raises:
+        UsageError: Bad options, or two photographs of one name: before any work.
+        ImpastoError: The folder cannot be made.
+    """
+    base = options.model_dump(exclude_unset=True) if options else {}
+    options = validate(StyleTransferOptions, base | fields)
+    folder = Path(out)
+    places = [(Path(content), folder / f"{_stem(Path(content), styles)}{suffix}") for content in contents]
+    require_format(places[0][1])
+    names = [place.name for _, place in places]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"two photographs would both become {folder / twice}: rename one, or paint them apart")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImpastoError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    fitted: Fitted = {}
+    for content, place in places:
+        try:
+            if _is_done(place, content, [Path(style) for style in styles], options):
+                yield BatchItem(content, place, "skipped")
+                continue
+            result = stylize(
+                content, list(styles), options=options, progress=progress, download=download, fitted=fitted
+            )
+            if not result.recipe.finished:
+                raise KeyboardInterrupt
+            result.save(place)
+        except ImpastoError as error:
+            yield BatchItem(content, place, "failed", str(error))
+        else:
+            yield BatchItem(content, place, "painted")
+
+
+def _stem(content: Path, styles: Sequence[Path | str]) -> str:
+    return "-".join([content.stem, *(Path(style).stem for style in styles)])
+
+
+def _is_done(place: Path, content: Path, styles: Sequence[Path], options: StyleTransferOptions) -> bool:
+    """Whether the picture is there, made from the same files with the same options.
+
+    Raises:
+        UsageError: Something is there that impasto has not made.
+    """
+    if not place.exists():
+        return False
+    try:
+        recipe: Recipe = parse(read_recipe(place), place)
+    except UsageError as error:
+        raise UsageError(
+            f"{place} is there and was not made by impasto: move it away, or choose another --out"
+        ) from error
+    if not recipe.finished or recipe.options != options.model_dump(mode="json", exclude_defaults=True):
+        return False
+    then = [(one.role, one.sha256) for one in recipe.inputs if one.role in ("content", "style")]
+    try:
+        now = [("content", input_file("content", content).sha256)]
+        now += [("style", input_file("style", style).sha256) for style in styles]
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return then == now

@@ -1,0 +1,139 @@
+"""Calibration: weights such that a strength means the same for any network, loss, size and number of taps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.images.resize import size_of
+from impasto.losses.statistics import SECOND_MOMENTS, Statistic
+from impasto.losses.style import STYLE_LOSSES, Sketch, StyleLoss
+from impasto.networks import Taps
+from impasto.synthesis.measure import Summed, measure, sample_patches
+from impasto.synthesis.objective import StyleTerm
+from impasto.synthesis.tiles import Tiling, tiling
+
+# A term is divided by what it is at the photograph, so that 1 is "no style yet" for any network, loss and size; but
+# a tap at which photograph and painting happen to agree must not be blown up.
+SMALLEST_GAP = 0.05
+MIDDLE = 0.005
+
+Fitted = dict[tuple[Any, ...], tuple[Statistic, Any]]
+"""Statistics and targets of paintings that have been measured, for those that come again (a batch)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """A painting at the size at which it is measured.
+
+    Attributes:
+        picture: The painting.
+        weight: How much it counts.
+        region: Number of the region that it paints; None for the whole picture.
+        mask: What part of the painting counts, of its size; None for all of it.
+        key: What it is known by in a cache of fitted statistics; None where it may not be kept.
+    """
+
+    picture: Float[Tensor, "1 3 k l"]
+    weight: float = 1.0
+    region: int | None = None
+    mask: Float[Tensor, "1 1 k l"] | None = None
+    key: tuple[Any, ...] | None = None
+
+
+@torch.no_grad()
+def style_terms(
+    taps: Taps,
+    styles: Sequence[Style],
+    losses: Sequence[tuple[str, float]],
+    style_taps: Sequence[str],
+    *,
+    side: int | None = None,
+    start: tuple[Float[Tensor, "1 3 h w"], Tiling, Sequence[Tensor]] | None = None,
+    fitted: Fitted | None = None,
+) -> list[StyleTerm]:
+    """What makes a picture look like the paintings.
+
+    Their sum is 0 where every painting's statistics are met. It is 1 at ``start``, whatever the network, the loss,
+    the resolution and the number of taps; without one, it is 1 at an empty picture, roughly.
+
+    Args:
+        taps: The network.
+        styles: The paintings.
+        losses: Names of style losses, and their weights.
+        style_taps: Where they are compared.
+        side: Tiles in which the paintings are measured; None measures them whole.
+        start: The picture that is 1, its tiles, and its regions.
+        fitted: Statistics fitted before, looked up by the styles' keys and added to.
+    """
+    kinds = [(name, STYLE_LOSSES[name], weight) for name, weight in losses]  # type: ignore[index]
+    share = sum(style.weight for style in styles) * sum(weight for _, weight in losses) * len(style_taps)
+    found: list[tuple[Summed, StyleLoss, Any, float]] = []
+    for style in styles:
+        store = {} if fitted is None or style.key is None else fitted
+        keys = {
+            (tap, name): (style.key, size_of(style.picture), tap, name) for tap in style_taps for name, _, _ in kinds
+        }
+        _fit(taps, style, keys, side, store)
+        for name, loss, weight in kinds:
+            for tap in style_taps:
+                statistic, target = store[keys[tap, name]]
+                found.append((Summed(tap, statistic, style.region), loss, target, style.weight * weight / share))
+    own = {}
+    if start:
+        picture, tiles, regions = start
+        own = measure(taps, tiles, picture, list(dict.fromkeys(summed for summed, *_ in found)), regions)
+    terms = []
+    for summed, loss, target, part in found:
+        size = loss.size(target)
+        gap = max(float(loss.distance(own[summed], target)), SMALLEST_GAP * size) if own else size
+        terms.append(StyleTerm(summed, loss, target, part / max(gap, 1e-12)))
+    return terms
+
+
+def _fit(
+    taps: Taps, style: Style, keys: dict[tuple[str, str], tuple[Any, ...]], side: int | None, fitted: Fitted
+) -> None:
+    """Measure a painting for every (tap, loss) that has not been measured."""
+    missing = {pair: key for pair, key in keys.items() if key not in fitted}
+    if not missing:
+        return
+    names = list(dict.fromkeys(tap for tap, _ in missing))
+    here = Taps(taps.network, names)
+    size = size_of(style.picture)
+    regions = [] if style.mask is None else [style.mask]
+    region = None if style.mask is None else 0
+    geometry = taps.geometry() if side is not None and side < max(size) else {}
+    tiles = tiling(size, side if geometry else None, geometry, reach=1)
+
+    def sketch(tap: str) -> Sketch:
+        def moments() -> Any:
+            summed = Summed(tap, SECOND_MOMENTS, region)
+            return measure(Taps(taps.network, [tap]), tiles, style.picture, [summed], regions)[summed]
+
+        def patches(most: int) -> Tensor:
+            return sample_patches(Taps(taps.network, [tap]), tiles, style.picture, tap, most, regions)
+
+        return Sketch(moments, patches)
+
+    statistics = {(tap, name): STYLE_LOSSES[name].statistic(sketch(tap)) for tap, name in missing}  # type: ignore[index]
+    wanted = {pair: Summed(pair[0], statistic, region) for pair, statistic in statistics.items()}
+    sums = measure(here, tiles, style.picture, list(dict.fromkeys(wanted.values())), regions)
+    for (tap, name), key in missing.items():
+        target = STYLE_LOSSES[name].target(sums[wanted[tap, name]])  # type: ignore[index]
+        fitted[key] = statistics[tap, name], target
+
+
+def content_weight(strength: float) -> float:
+    """Weight of the content against a style of weight 1.
+
+    At 0.5 it is ``MIDDLE``; it falls to nothing at 1 and rises steeply towards 0.
+    """
+    if strength == 0:
+        return 1.0  # there is no style then
+    return MIDDLE * min((1 - strength) / strength, 1e4) ** 2

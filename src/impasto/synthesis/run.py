@@ -1,0 +1,104 @@
+"""Runs of synthesis: making a picture in a run directory, where a kill loses next to nothing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from impasto.errors import UsageError
+from impasto.images import require_format, require_writable
+from impasto.runs.directory import RunDirectory, default_path
+from impasto.synthesis.painting import Craft
+from impasto.synthesis.processes import rank
+from impasto.synthesis.session import (
+    CHECKPOINT_SECONDS,
+    Listener,
+    SynthesisResult,
+    circumstances,
+    make,
+)
+
+
+def carry_out(
+    craft: Craft,
+    *,
+    progress: Listener | None = None,
+    preview: Path | str | None = None,
+    run: Path | str | None = None,
+    out: Path | str | None = None,
+) -> SynthesisResult:
+    """Make a craft's picture, in a run directory if one is wanted."""
+    directory = automatic_directory(craft) if run == "auto" else run
+    if directory is None:
+        return make(craft, progress=progress, preview=preview)
+    return make_in_run(craft, directory, out=out, progress=progress, preview=preview)
+
+
+def make_in_run(
+    craft: Craft,
+    directory: Path | str,
+    *,
+    out: Path | str | None = None,
+    progress: Listener | None = None,
+    preview: Path | str | None = None,
+    every: float = CHECKPOINT_SECONDS,
+) -> SynthesisResult:
+    """Make a picture in a new run directory, with checkpoints, and write it.
+
+    Args:
+        craft: What is made.
+        directory: Where the run is kept: new or empty.
+        out: The picture's file; by default ``picture.png`` in the directory.
+        progress: Called with every step.
+        preview: A picture file, rewritten while the work goes on.
+        every: Seconds between checkpoints, at least.
+
+    Raises:
+        UsageError: The directory holds other things, or a run, or the inputs are in memory, not files.
+        ImpastoError: A full disk or memory; a run's last checkpoint stays.
+    """
+    if not all(one.path for one in craft.inputs):
+        raise UsageError("a run can be resumed only if its pictures are files: give paths, or leave the run out")
+    if rank() > 0:
+        return make(craft, progress=progress)
+    out = Path(out).absolute() if out else Path(directory).absolute() / "picture.png"
+    run = RunDirectory.create(
+        directory,
+        verb=craft.verb,
+        options=craft.options.model_dump(mode="json"),
+        manifest={
+            "inputs": [one.model_dump() for one in craft.inputs],
+            "networks": {name: network.sha256 for name, network in craft.networks.items()},
+            "made_with": circumstances(craft.device),
+            "seed": craft.options.seed,
+            "picture": str(out),
+            "every": every,
+        },
+    )
+    with run.lock():
+        return work_in(run, craft, progress, preview)
+
+
+def automatic_directory(craft: Craft) -> Path | None:
+    """A run directory for a picture that is too large to be lost; None for smaller ones."""
+    if craft.size[0] * craft.size[1] < PRECIOUS:
+        return None
+    names = [Path(one.path).stem for one in craft.inputs if one.role in ("content", "style")]
+    return default_path(craft.verb, *names)
+
+
+PRECIOUS = 16_000_000  # pixels from which the command line keeps a run without being asked
+
+
+def work_in(run: RunDirectory, craft: Craft, progress: Listener | None, preview: Path | str | None) -> SynthesisResult:
+    """Make a craft's picture from a run's checkpoint on, if it has one, and write it."""
+    out = Path(run.manifest["picture"])
+    require_format(out)
+    require_writable(out)
+    result = make(craft, progress=progress, preview=preview, run=run, every=run.manifest["every"])
+    result.save(out)
+    if result.recipe.finished:
+        run.finish(out, losses=result.losses)
+        with suppress(FileNotFoundError):
+            run.checkpoint_path.unlink()  # nothing is left to resume
+    return result
