@@ -81,5 +81,6 @@ def _plain(error: CycloptsError) -> str:
     if isinstance(cause, ValidationError):
         from impasto.runs.options_file import describe
 
-        return "; ".join("--" + describe(problem).replace("_", "-", 1) for problem in cause.errors())
+        lines = ((problem["loc"], describe(problem)) for problem in cause.errors())
+        return "; ".join("--" + line.replace("_", "-", 1) if where else line for where, line in lines)
     return str(error)

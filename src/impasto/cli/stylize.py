@@ -89,7 +89,8 @@ def stylize(
     contents, styles = (pictures, style) if style else (pictures[:1], pictures[1:])
     if not contents or not styles:
         raise UsageError("stylize needs a photograph and a painting: impasto stylize photo.jpg painting.jpg")
-    if len(contents) > 1 or (out is not None and (out.is_dir() or str(out).endswith(os.sep))):
+    folder = out is not None and (os.path.isdir(out) or (bool(style) and not out.suffix))
+    if len(contents) > 1 or folder:
         return _batch(contents, styles, out, options, voice, single=[plan, sweep, run, preview])
     content = contents[0]
     if plan:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# Large enough that starting on a strip costs nothing beside working on it: 12 MB of float32 colours.
-PIXELS = 2**20
+# Large enough that starting on a strip costs nothing beside working on it: 6 MB of float32 colours.
+PIXELS = 2**19
 
 # Decoders make rows in blocks: of 8 or 16 in a JPEG, of 16 in libvips's caches. A cut elsewhere would make some twice.
 _BLOCK = 16

@@ -13,6 +13,7 @@ from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe, input_file, parse
 from impasto.synthesis.calibration import Fitted
 from impasto.synthesis.options import StyleTransferOptions
+from impasto.synthesis.processes import rank
 from impasto.synthesis.session import Download, Listener
 from impasto.synthesis.stylize import stylize
 
@@ -69,6 +70,8 @@ def stylize_batch(
     """
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(StyleTransferOptions, base | fields)
+    if not contents or not styles:
+        raise UsageError("a batch needs photographs and a painting")
     folder = Path(out)
     places = [(Path(content), folder / f"{_stem(Path(content), styles)}{suffix}") for content in contents]
     require_format(places[0][1])
@@ -90,7 +93,8 @@ def stylize_batch(
             )
             if not result.recipe.finished:
                 raise KeyboardInterrupt
-            result.save(place)
+            if rank() == 0:
+                result.save(place)
         except ImpastoError as error:
             yield BatchItem(content, place, "failed", str(error))
         else:
@@ -117,10 +121,14 @@ def _is_done(place: Path, content: Path, styles: Sequence[Path], options: StyleT
         ) from error
     if not recipe.finished or recipe.options != options.model_dump(mode="json", exclude_defaults=True):
         return False
-    then = [(one.role, one.sha256) for one in recipe.inputs if one.role in ("content", "style")]
+    files = [("content", content), *(("style", style) for style in styles)]
+    if options.init not in ("content", "noise", "median"):
+        files.append(("init", Path(options.init)))
+    if options.weights:
+        files.append(("weights", options.weights))
+    files += [("mask", mask) for mask in options.masks] + [("style_mask", mask) for mask in options.style_masks]
     try:
-        now = [("content", input_file("content", content).sha256)]
-        now += [("style", input_file("style", style).sha256) for style in styles]
+        now = [(role, input_file(role, path).sha256) for role, path in files]
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return then == now
+    return [(one.role, one.sha256) for one in recipe.inputs] == now

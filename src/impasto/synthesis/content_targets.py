@@ -47,7 +47,11 @@ class ContentTargets:
 
     def lay(self, tiling: Tiling) -> None:
         """Prepare for the tiles of another tiling."""
-        if self.place != "nowhere":
+        if tiling is self._tiling:
+            return
+        if self.place == "nowhere":
+            self._tiling = tiling
+        else:
             self._lay(tiling)
 
     @torch.no_grad()
@@ -64,7 +68,7 @@ class ContentTargets:
                 self._write(index, targets)
             elif self.place == "memory":
                 self._kept[index] = {tap: target.clone() for tap, target in targets.items()}
-        together(total, list(total))
+        together(tiling, total, list(total))
         shown = {}
         for one, sums in total.items():
             square = float(sums["square"].sum())

@@ -26,8 +26,20 @@ class Summed(NamedTuple):
 
 
 def shared(tiling: Tiling) -> list[tuple[int, Tile]]:
-    """The tiles that this process works on, with their places in the tiling."""
-    return list(enumerate(tiling.tiles))[rank() :: world()]
+    """The tiles that this process works on, with their places in the tiling: all of them where there is none for some.
+
+    What is summed over them goes through :func:`add_shares`.
+    """
+    tiles = list(enumerate(tiling.tiles))
+    return tiles if len(tiles) < world() else tiles[rank() :: world()]
+
+
+def add_shares(tiling: Tiling, tensors: Sequence[Tensor]) -> None:
+    """Add up what all processes have summed over their shares of the tiles, in place; all get the same bits."""
+    add_over_processes(tensors)
+    if len(tiling.tiles) < world():  # every process has worked all of them
+        for tensor in tensors:
+            tensor.div_(world())
 
 
 def sums_in(
@@ -80,13 +92,13 @@ def measure(
     for _, tile in shared(tiling):
         features = taps(tiling.crop(picture, tile))
         accumulate(total, sums_in(tile, tiling, taps, features, wanted, regions))
-    together(total, wanted)
+    together(tiling, total, wanted)
     return total
 
 
-def together(total: dict[Summed, Sums], wanted: Sequence[Summed]) -> None:
+def together(tiling: Tiling, total: dict[Summed, Sums], wanted: Sequence[Summed]) -> None:
     """Add the sums of all processes, in place."""
-    add_over_processes([value for one in wanted for _, value in sorted(total[one].items())])
+    add_shares(tiling, [value for one in wanted for _, value in sorted(total[one].items())])
 
 
 @torch.no_grad()

@@ -18,12 +18,15 @@ from impasto.losses.statistics import Sums
 from impasto.losses.style import StyleLoss
 from impasto.networks import Taps
 from impasto.synthesis.content_targets import ContentTargets
-from impasto.synthesis.measure import Summed, accumulate, shared, sums_in, together
+from impasto.synthesis.measure import Summed, accumulate, add_shares, shared, sums_in, together
 from impasto.synthesis.point import Point
-from impasto.synthesis.processes import add_over_processes, world
+from impasto.synthesis.processes import world
 from impasto.synthesis.tiles import Tile, Tiling, tiling
 
 OUT_OF_RANGE_WEIGHT = 20.0
+
+# What the allocator says on Linux, and elsewhere; and oneDNN, which has no memory left to set a convolution up.
+MEMORY_FULL = ("can't allocate memory", "not enough memory", "could not create a ")
 
 log = logging.getLogger("impasto")
 
@@ -83,6 +86,8 @@ class Objective:
         """
         while True:
             try:
+                if self.targets:
+                    self.targets.lay(self.tiling)
                 return self._evaluate(image.detach())
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or world() > 1:
@@ -102,7 +107,7 @@ class Objective:
                 with torch.no_grad():
                     features = self._style_taps(self.tiling.crop(image, tile))
                     accumulate(total, sums_in(tile, self.tiling, self.taps, features, self._wanted, self.regions))
-        together(total, self._wanted)
+        together(self.tiling, total, self._wanted)
         style, upstream = self._distances(total)
         gradient = torch.zeros_like(image)
         local: dict[str, Tensor] = {}
@@ -110,7 +115,7 @@ class Objective:
             now = begun.pop(index, None) or self._begin(image, tile)
             self._finish(index, tile, now, upstream, local, gradient)
             del now
-        add_over_processes([gradient, *local.values()])
+        add_shares(self.tiling, [gradient, *local.values()])
         terms = ({"style": style} if self.style else {}) | {name: float(value) for name, value in local.items()}
         return Point(image, sum(terms.values()), gradient, terms)
 
@@ -191,8 +196,6 @@ class Objective:
             raise ImpastoError("out of memory: a smaller --size needs less") from error
         self.kept = 1
         log.warning("out of memory: going on in tiles of %d pixels instead of %d", side, old.side or max(old.size))
-        if self.targets:
-            self.targets.lay(self.tiling)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,5 +208,5 @@ class _Begun:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is full; torch says it in three ways."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
+    """Whether an error says that memory is full; torch says it in several ways."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in MEMORY_FULL)

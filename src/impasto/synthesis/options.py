@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 # The keys of losses.style.STYLE_LOSSES, which imports torch: the command line must not wait for it.
 StyleLossName = Literal[
@@ -54,7 +54,9 @@ class SynthesisOptions(BaseModel):
     ] = "auto"
     steps: Annotated[
         int | None,
-        Field(ge=1, le=10000, description="Steps at the finest scale; coarser scales make more. Default: by quality."),
+        Field(
+            ge=1, le=10000, description="Steps at the finest scale; coarser ones make more. Default: by quality and size."
+        ),
     ] = None
     scales: Annotated[
         int | None,
@@ -175,12 +177,13 @@ class TextureOptions(StyleOptions):
         width, height = re.split("[x×]", self.size)
         return int(height), int(width)
 
-    @model_validator(mode="after")
-    def _size_is_a_size(self) -> TextureOptions:
-        found = re.fullmatch(r"(\d{2,6})[x×](\d{2,6})", self.size)
+    @field_validator("size")
+    @classmethod
+    def _size_is_a_size(cls, size: str) -> str:
+        found = re.fullmatch(r"(\d{2,6})[x×](\d{2,6})", size)
         if not found or min(int(side) for side in found.groups()) < 32:
-            raise ValueError(f"size is {self.size!r}: it must be WIDTHxHEIGHT, each 32 or more, like 1024x768")
-        return self
+            raise ValueError("must be WIDTHxHEIGHT, each 32 or more, like 1024x768")
+        return size
 
 
 class InversionOptions(SynthesisOptions):

@@ -61,6 +61,9 @@ def make_in_run(
         raise UsageError("a run can be resumed only if its pictures are files: give paths, or leave the run out")
     if rank() > 0:
         return make(craft, progress=progress)
+    if out:
+        require_format(out)
+        require_writable(out)
     out = Path(out).absolute() if out else Path(directory).absolute() / "picture.png"
     run = RunDirectory.create(
         directory,

@@ -9,9 +9,11 @@ from impasto.synthesis.options import StyleOptions, SynthesisOptions
 
 SMALLEST = 96  # longest side of the coarsest scale, or up to twice that
 
-# Steps at the finest scale; the next coarser one makes twice as many, all below it two and a half times.
+# Steps at the finest scale, and fewer where it is above FULL megapixels: what is left to do there is fine detail. Each
+# coarser scale makes twice as many as the next, up to MOST times the figure here.
 STEPS = {"draft": 15, "good": 30, "best": 60}
-COARSER = (1.0, 2.0, 2.5)
+FULL = 4e6
+MOST = 2.5
 # Steps of a big network that comes after pocket.
 FINISHING_STEPS = 25
 # An evaluation of a big network, in those of pocket (VGG-19 to relu3_3): for the progress bar alone.
@@ -77,11 +79,13 @@ def schedule(size: tuple[int, int], options: StyleOptions, multiple: int = 1) ->
         sizes = [*coarse, size]  # type: ignore[list-item]
     network = options.network
     throughout = network if options.quality == "best" else "pocket"
-    steps = options.steps or STEPS["good" if network != "pocket" and options.quality == "draft" else options.quality]
-    factors = [COARSER[min(below, len(COARSER) - 1)] for below in reversed(range(len(sizes)))]
-    stages = [stage(at, throughout, round(steps * factor), options) for at, factor in zip(sizes, factors, strict=True)]
+    usual = STEPS["good" if network != "pocket" and options.quality == "draft" else options.quality]
+    fewer = min(1.0, (FULL / (size[0] * size[1])) ** 0.5)
+    steps = options.steps or round(usual * fewer)
+    counts = [round(min(steps * 2**below, MOST * max(steps, usual))) for below in reversed(range(len(sizes)))]
+    stages = [stage(at, throughout, count, options) for at, count in zip(sizes, counts, strict=True)]
     if network != "pocket" and options.quality == "good":
-        stages.append(stage(size, network, options.steps or FINISHING_STEPS, options))
+        stages.append(stage(size, network, options.steps or round(FINISHING_STEPS * fewer), options))
     return tuple(stages)
 
 

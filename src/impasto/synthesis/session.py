@@ -109,8 +109,8 @@ def make(
     if run and run.checkpoint_path.exists():
         begin_at = checkpoints.load(run.checkpoint_path)
         history = list(begin_at.facts["history"])
-        if rank() == 0:
-            run.truncate_log(len(history))
+    if run and rank() == 0:
+        run.truncate_log(len(history))  # what the checkpoint does not know, or all where there is none, is done again
     keeper = _Keeper(run, every) if run and rank() == 0 else None
     painted: tuple[Tensor, int, dict[str, float]] | None = None
     finished = True

@@ -144,9 +144,7 @@ def tiling(
     if wraps and any(length % grid for length in size):
         near = "×".join(str(math.ceil(length / grid) * grid) for length in reversed(size))
         raise UsageError(f"a tileable picture's sides must be multiples of {grid} with these taps: use --size {near}")
-    spans = [
-        _spans(length, side // grid * grid or length, grid, max(before, 1), max(after, 1), wraps) for length in size
-    ]
+    spans = [_spans(length, side, grid, max(before, 1), max(after, 1), wraps) for length in size]
     tiles = tuple(Tile(rows, columns, seen_r, seen_c) for rows, seen_r in spans[0] for columns, seen_c in spans[1])
     return Tiling(size, tiles, geometry, wraps, side)
 
@@ -154,9 +152,10 @@ def tiling(
 def _spans(
     length: int, side: int, grid: int, before: int, after: int, wraps: bool
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """(core, seen) along one axis, cores as even as the grid allows."""
-    count = math.ceil(length / side)
-    edges = sorted({*(round(k * length / count / grid) * grid for k in range(count)), length})
+    """(core, seen) along one axis, cores as even as the grid allows and none longer than ``side``."""
+    cells = math.ceil(length / grid)
+    count = math.ceil(cells / (side // grid))
+    edges = [*(k * cells // count * grid for k in range(count)), length]
     before = math.ceil(before / grid) * grid
     spans = []
     for core in pairwise(edges):

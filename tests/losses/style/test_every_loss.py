@@ -178,6 +178,13 @@ def test_dead_maps_have_finite_distances_and_gradients(name, empty, features, di
         assert abs(float(value)) < 1e-12 and slope.abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("name", sorted(set(STYLE_LOSSES) - {"wasserstein"}))
+def test_a_feature_that_is_no_number_is_seen_in_the_distance(name, features, distance):
+    x, y = features(0), features(1)
+    x[..., 2, 2] = float("nan")
+    assert distance(name, x, y).isnan()
+
+
 @EVERY_LOSS
 def test_nothing_larger_than_the_features_is_kept_for_the_gradient(name, features, sketch_of):
     x = features(0, height=40, width=50).requires_grad_(True)

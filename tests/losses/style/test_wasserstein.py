@@ -176,3 +176,10 @@ def test_gradient_descent_on_wasserstein_gives_a_map_the_paintings_mean_and_cova
     np.testing.assert_allclose(mean, mean_s, atol=1e-6)
     np.testing.assert_allclose(cov, cov_s, atol=1e-6)
     assert float(W2.distance(second_moment_sums(x), target)) < 1e-10
+
+
+def test_a_feature_that_is_no_number_is_an_error(features, distance):
+    x, y = features(0), features(1)
+    x[..., 2, 2] = float("nan")
+    with pytest.raises(torch.linalg.LinAlgError):
+        distance("wasserstein", x, y)

@@ -90,7 +90,7 @@ def transport_costs(sums: Sums, target: Marginals) -> Float[Tensor, " r"]:
 @torch.no_grad()
 def marginals(sums: Sums) -> Marginals:
     """What is kept of the painting's sums."""
-    beyond, width = (wide(sums[name] / sums["count"]) for name in ("beyond", "width"))
+    beyond, width = (wide(sums[name]) / wide(sums["count"]) for name in ("beyond", "width"))
     return Marginals(_cumulative(wide(sums["histogram"])), beyond, width)
 
 
@@ -117,7 +117,8 @@ def _quantile_integral(shares: Float[Tensor, "r m"], cumulative: Float[Tensor, "
     before = F.pad(cumulative, (1, 0))
     mass = before.diff(dim=1)
     means = F.pad((mass * torch.arange(NODES, device=mass.device)).cumsum(dim=1), (1, 0))
-    node = torch.searchsorted(cumulative, shares.detach())  # never one without mass, but for a share of 0
+    # never a node without mass, but for a share of 0; and not one too many for a share that is no number
+    node = torch.searchsorted(cumulative, shares.detach()).clamp_(max=NODES - 1)
     rest = shares - before.gather(1, node)
     slope = rest / (2 * mass.gather(1, node).clamp_min(torch.finfo(mass.dtype).tiny))
     return means.gather(1, node) + rest * (node - 0.5 + slope)
