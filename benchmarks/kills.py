@@ -1,6 +1,6 @@
 """A run that is killed at random moments and resumed, again and again: is its picture the same, bit for bit?
 
-    uv run python benchmarks/kills.py --kills 100
+uv run python benchmarks/kills.py --kills 100
 """
 
 import argparse
@@ -35,6 +35,7 @@ else:
 
 
 def main() -> None:
+    """Print a row per optimizer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("IMPASTO_DATA", "../shared")))
     parser.add_argument("--kills", type=int, default=100, help="for both optimizers together")
@@ -70,7 +71,9 @@ def main() -> None:
                 pictures += found[0] == expected[0]
                 metrics += found[1] == expected[1]
                 shutil.rmtree(run)
-            print(f"| {optimizer} | {kills} | {runs} | {early} | {pictures} of {runs} | {metrics} of {runs} |", flush=True)
+            print(
+                f"| {optimizer} | {kills} | {runs} | {early} | {pictures} of {runs} | {metrics} of {runs} |", flush=True
+            )
 
 
 def uninterrupted(options: argparse.Namespace, root: Path, optimizer: str) -> tuple[tuple[str, str], float]:

@@ -1,8 +1,8 @@
 """Peak memory against the size of the picture: whole commands, reading and writing included, in processes of their own.
 
-    uv run python benchmarks/memory.py                          # pocket, 3 to 50 megapixels, --memory 3
-    uv run python benchmarks/memory.py --sizes 8192 --memory 8 --steps 3
-    uv run python benchmarks/memory.py --sizes 8192 --memory 8 --steps 1 --network vgg19
+uv run python benchmarks/memory.py                          # pocket, 3 to 50 megapixels, --memory 3
+uv run python benchmarks/memory.py --sizes 8192 --memory 8 --steps 3
+uv run python benchmarks/memory.py --sizes 8192 --memory 8 --steps 1 --network vgg19
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 
 def main() -> None:
+    """Print a row per size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("IMPASTO_DATA", "../shared")))
     parser.add_argument("--sizes", type=int, nargs="+", default=[2048, 2896, 4096, 5792, 8192], help="longest sides")

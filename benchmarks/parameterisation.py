@@ -11,16 +11,18 @@
 import argparse
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from impasto import networks, read
 from impasto.images.resize import fit, pyramid, resize, size_of
-from impasto.losses.style import STYLE_LOSSES
-from impasto.synthesis.engine import descend
-from impasto.synthesis.objective import style_transfer_objective
-from impasto.synthesis.stylize import enlarge, style_size
+from impasto.synthesis.calibration import Style, style_transfer_objective
+from impasto.synthesis.engine import Descent, Walk
+from impasto.synthesis.point import Evaluate, Point
+from impasto.synthesis.preparation import style_size
+from impasto.synthesis.stylize import enlarge
 
 STEPS = {0: 30, 1: 60, 2: 80}
 PAIRS = (("tubingen", "starry_night_google"), ("golden_gate", "woman_with_hat_matisse"), ("brad_pitt", "la_muse"))
@@ -59,18 +61,31 @@ def paint(network: networks.Network, photo: torch.Tensor, style: torch.Tensor, s
     for index, at in enumerate(sizes):
         content = resize(photo, at).clamp(0, 1)
         objective = style_transfer_objective(
-            taps, content, [(resize(style, style_size(size_of(style), at, 1.0)).clamp(0, 1), 1.0)],
-            loss=STYLE_LOSSES["gram"], style_taps=network.style_taps, content_taps=network.content_taps, strength=0.5,
+            taps, content, [Style(resize(style, style_size(size_of(style), at, 1.0)).clamp(0, 1))],
+            losses=[("gram", 1.0)], style_taps=network.style_taps, content_taps=network.content_taps, strength=0.5,
         )  # fmt: skip
         start = content if image is None else enlarge(image, content, smaller, with_detail=way != "enlarge")
         picture, first = {"laplacian": laplacian, "fourier": fourier}.get(way, pixels)(start)
-        losses = [float(torch.stack(list(objective(start).values())).sum())] if index == len(sizes) - 1 else []
+        losses = [objective(start).loss] if index == len(sizes) - 1 else []
         steps = STEPS.get(len(sizes) - 1 - index, 80)
-        for step in descend(lambda z, picture=picture: objective(picture(z)), first, steps, plateau=0):
-            losses.append(step.losses["total"])
-            image = picture(step.image).detach()
+        for point in Descent.begin(through(objective, picture), first, Walk(steps, plateau=0)):
+            losses.append(point.loss)
+            image = picture(point.x).detach()
         smaller = content
     return losses
+
+
+def through(objective: Evaluate, picture: Callable[[torch.Tensor], torch.Tensor]) -> Evaluate:
+    """The objective of what parameters stand for, with its gradient by them."""
+
+    def evaluate(parameters: torch.Tensor) -> Point:
+        parameters = parameters.detach().requires_grad_(True)
+        shown = picture(parameters)
+        point = objective(shown)
+        (gradient,) = torch.autograd.grad(shown, parameters, point.gradient)
+        return Point(parameters.detach(), point.loss, gradient, point.terms)
+
+    return evaluate
 
 
 def pixels(start: torch.Tensor):

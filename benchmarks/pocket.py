@@ -19,9 +19,8 @@ from impasto.images.colour import to_oklab
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.resize import fit, resize
 from impasto.losses.statistics import gram, second_moment_sums
-from impasto.losses.style import STYLE_LOSSES
-from impasto.synthesis.objective import style_transfer_objective
-from impasto.synthesis.stylize import style_size
+from impasto.synthesis.calibration import Style, style_transfer_objective
+from impasto.synthesis.preparation import style_size
 
 CONTENTS = ("tubingen", "golden_gate", "brad_pitt")
 PAINTINGS = ("starry_night_google", "the_scream", "great_wave", "woman_with_hat_matisse", "la_muse", "seated-nude")
@@ -143,16 +142,15 @@ def print_times(vgg: networks.Network, size: int, rounds: int = 7) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in objectives}
     built = {
         name: style_transfer_objective(
-            networks.Taps(net, (*taps, *content)), image, [(style, 1.0)], loss=STYLE_LOSSES["gram"],
+            networks.Taps(net, (*taps, *content)), image, [Style(style)], losses=[("gram", 1.0)],
             style_taps=taps, content_taps=content, strength=0.5,
         )
         for name, (net, taps, content) in objectives.items()
     }  # fmt: skip
     for _ in range(rounds):
         for name, objective in built.items():
-            x = style.clone().requires_grad_(True)
             began = time.perf_counter()
-            torch.autograd.grad(torch.stack(list(objective(x).values())).sum(), x)
+            objective(style)
             seconds[name].append(time.perf_counter() - began)
     medians = {name: sorted(values)[rounds // 2] for name, values in seconds.items()}
     print(f"\n| evaluation at {size}×{size} | seconds | against VGG-19 |\n|---|---|---|")

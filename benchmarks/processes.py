@@ -1,6 +1,6 @@
 """Two processes against one: is the picture the same, and how much time do they take?
 
-    uv run python benchmarks/processes.py
+uv run python benchmarks/processes.py
 """
 
 import argparse
@@ -27,6 +27,7 @@ if os.environ.get("RANK", "0") == "0":
 
 
 def main() -> None:
+    """Print a row per way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("IMPASTO_DATA", "../shared")))
     parser.add_argument("--options", default='{"size": 1024, "steps": 10, "scales": 1, "tile": 512}')

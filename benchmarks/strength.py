@@ -8,7 +8,7 @@ from pathlib import Path
 
 import impasto
 from impasto.losses.style import STYLE_LOSSES
-from impasto.synthesis.objective import content_weight
+from impasto.synthesis.calibration import content_weight
 
 PAIRS = (("tubingen", "starry_night_google"), ("golden_gate", "la_muse"))
 
@@ -18,18 +18,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--losses", nargs="+", default=list(STYLE_LOSSES))
     options = parser.parse_args()
     data = options.shared / "data"
-    print("| pair | strength | " + " | ".join(STYLE_LOSSES) + " |\n" + "|---" * (2 + len(STYLE_LOSSES)) + "|")
+    print(
+        "| pair | strength | " + " | ".join(options.losses) + " |\n" + "|---" * (2 + len(options.losses)) + "|",
+        flush=True,
+    )
     for content, painting in PAIRS:
         for strength in (0.3, 0.5, 0.7):
             lost = []
-            for name, loss in STYLE_LOSSES.items():
+            for name in options.losses:
                 result = impasto.stylize(
                     data / "contents" / f"{content}.jpg", data / "paintings" / f"{painting}.jpg",
                     size=options.size, loss=name, strength=strength,
                 )  # fmt: skip
-                lost.append(result.losses["content"] / content_weight(strength) / loss.content_factor)
+                lost.append(result.losses["content"] / content_weight(strength) / STYLE_LOSSES[name].content_factor)
             print(f"| {content}, {painting} | {strength} | " + " | ".join(f"{v:.2f}" for v in lost) + " |", flush=True)
 
 

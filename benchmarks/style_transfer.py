@@ -19,7 +19,7 @@ from impasto import networks, read, stylize, write
 from impasto.images import Picture
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.resize import fit, resize
-from impasto.synthesis.stylize import style_size
+from impasto.synthesis.preparation import style_size
 
 PAINTINGS = ("starry_night_google", "the_scream", "woman_with_hat_matisse")
 STYLE, CONTENT = ("relu1_1", "relu2_1", "relu3_1"), "relu3_3"

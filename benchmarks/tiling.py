@@ -1,8 +1,8 @@
 """Tiles against the whole picture: is the gradient the same, and what do tiles cost?
 
-    uv run python benchmarks/tiling.py            # exactness, every loss
-    uv run python benchmarks/tiling.py --cost     # time at 1024-pixel tiles
-    uv run python benchmarks/tiling.py --cost --network vgg19 --sizes 1536
+uv run python benchmarks/tiling.py            # exactness, every loss
+uv run python benchmarks/tiling.py --cost     # time at 1024-pixel tiles
+uv run python benchmarks/tiling.py --cost --network vgg19 --sizes 1536
 """
 
 import argparse
@@ -25,6 +25,7 @@ from impasto.synthesis.tiles import tiling
 
 
 def main() -> None:
+    """Print the table asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("IMPASTO_DATA", "../shared")))
     parser.add_argument("--cost", action="store_true")
@@ -97,7 +98,9 @@ def objective(
     style_taps, content_taps = network.style_taps, network.content_taps
     taps = Taps(network, (*style_taps, *content_taps))
     content = picture("contents", "tubingen.jpg", size)
-    image = (content + 0.1 * torch.randn(content.shape, generator=torch.Generator().manual_seed(0)).to(dtype)).clamp(0, 1)
+    image = (content + 0.1 * torch.randn(content.shape, generator=torch.Generator().manual_seed(0)).to(dtype)).clamp(
+        0, 1
+    )
     tiles = tiling(size, side, taps.geometry() if side else {}, reach=1 if loss == "mrf" else 0)
     regions = []
     if masks:

@@ -21,7 +21,11 @@ def pick_device(name: DeviceName = "auto") -> torch.device:
     """
     import torch
 
-    there: dict[DeviceName, bool] = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there: dict[DeviceName, bool] = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         name = next(device for device, found in there.items() if found)
     if not there[name]:

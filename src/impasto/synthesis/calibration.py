@@ -14,14 +14,16 @@ from impasto.images.resize import size_of
 from impasto.losses.statistics import SECOND_MOMENTS, Statistic
 from impasto.losses.style import STYLE_LOSSES, Sketch, StyleLoss
 from impasto.networks import Taps
+from impasto.synthesis.content_targets import ContentTargets, Place
 from impasto.synthesis.measure import Summed, measure, sample_patches
-from impasto.synthesis.objective import StyleTerm
-from impasto.synthesis.tiles import Tiling, tiling
+from impasto.synthesis.objective import Objective, StyleTerm
+from impasto.synthesis.tiles import Tiling, tiling, whole
 
 # A term is divided by what it is at the photograph, so that 1 is "no style yet" for any network, loss and size; but
 # a tap at which photograph and painting happen to agree must not be blown up.
 SMALLEST_GAP = 0.05
 MIDDLE = 0.005
+STYLE_TILE = 1024  # side of the tiles in which paintings are measured
 
 Fitted = dict[tuple[Any, ...], tuple[Statistic, Any]]
 """Statistics and targets of paintings that have been measured, for those that come again (a batch)."""
@@ -47,13 +49,65 @@ class Style:
 
 
 @torch.no_grad()
+def style_transfer_objective(
+    taps: Taps,
+    content: Float[Tensor, "1 3 h w"],
+    styles: Sequence[Style],
+    *,
+    losses: Sequence[tuple[str, float]],
+    style_taps: Sequence[str],
+    content_taps: Sequence[str],
+    strength: float,
+    smoothness: float = 0.0,
+    regions: Sequence[Float[Tensor, "1 1 h w"]] = (),
+    tiles: Tiling | None = None,
+    kept: int = 1,
+    place: Place = "memory",
+    fitted: Fitted | None = None,
+) -> Objective:
+    """What makes a picture show ``content`` in the manner of ``styles``.
+
+    The style term is 1 for the photograph itself and 0 for the paintings' statistics; the content term is the part of
+    the content that is lost, times :func:`content_weight`.
+
+    Args:
+        taps: The network, and all its taps that are used.
+        content: The photograph.
+        styles: The paintings.
+        losses: Names of style losses, and their weights.
+        style_taps: Where style is compared.
+        content_taps: Where content is.
+        strength: From 0, content alone, to 1, style alone.
+        smoothness: Weight of total variation.
+        regions: Masks of the photograph's size that the styles name.
+        tiles: The photograph's tiles; by default it is worked whole.
+        kept: Tiles whose first pass is kept for the second.
+        place: Where content targets wait.
+        fitted: Statistics of paintings fitted before, looked up by the styles' keys and added to.
+    """
+    tiles = tiles or whole(size_of(content))
+    terms: list[StyleTerm] = []
+    if strength > 0:
+        start = content, tiles, regions
+        terms = style_terms(taps, styles, losses, style_taps, start=start, fitted=fitted)
+    kinds = [(STYLE_LOSSES[name], weight) for name, weight in losses]  # type: ignore[index]
+    factor = sum(loss.content_factor * weight for loss, weight in kinds) / sum(weight for _, weight in kinds)
+    importance = content_weight(strength) * factor
+    if importance == 0:
+        return Objective(taps, tiles, terms, smoothness=smoothness, regions=regions, kept=kept)
+    targets = ContentTargets(Taps(taps.network, content_taps), content, tiles, place)
+    weights = {tap: importance / len(content_taps) / targets.shown[tap] for tap in content_taps}
+    return Objective(taps, tiles, terms, weights, targets, smoothness, regions, kept)
+
+
+@torch.no_grad()
 def style_terms(
     taps: Taps,
     styles: Sequence[Style],
     losses: Sequence[tuple[str, float]],
     style_taps: Sequence[str],
     *,
-    side: int | None = None,
+    side: int | None = STYLE_TILE,
     start: tuple[Float[Tensor, "1 3 h w"], Tiling, Sequence[Tensor]] | None = None,
     fitted: Fitted | None = None,
 ) -> list[StyleTerm]:

@@ -39,7 +39,7 @@ class ContentTargets:
         Raises:
             ImpastoError: The disk is full.
         """
-        self._taps, self._picture = taps, picture
+        self._taps, self._picture, self._tiling = taps, picture, tiling
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="impasto-") if place == "disk" else None
         self.place = place

@@ -55,7 +55,9 @@ class SynthesisOptions(BaseModel):
     steps: Annotated[
         int | None,
         Field(
-            ge=1, le=10000, description="Steps at the finest scale; coarser ones make more. Default: by quality and size."
+            ge=1,
+            le=10000,
+            description="Steps at the finest scale; coarser ones make more. Default: by quality and size.",
         ),
     ] = None
     scales: Annotated[
@@ -117,6 +119,11 @@ class StyleOptions(SynthesisOptions):
             description="How much work. With a big network: pocket alone, then the big one, or the big one throughout."
         ),
     ] = "good"
+
+    @property
+    def weighted_losses(self) -> list[tuple[StyleLossName, float]]:
+        """The losses, each with its weight."""
+        return list(zip(self.loss, self.loss_weights or (1.0,) * len(self.loss), strict=True))
 
     @model_validator(mode="after")
     def _one_weight_for_each_loss(self) -> StyleOptions:

@@ -18,7 +18,6 @@ from impasto.synthesis.options import StyleOptions
 from impasto.synthesis.schedule import Stage
 
 SMALLEST_SIDE = 16
-STYLE_TILE = 1024  # side of the tiles in which paintings are measured
 
 Source = Path | str | Picture
 

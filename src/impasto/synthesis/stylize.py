@@ -13,22 +13,19 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images import Picture, read_mask
-from impasto.images.colour import keep_colours, match_colours
+from impasto.images.colour import keep_colours, match_colours, match_histograms
 from impasto.images.resize import fit, resize, size_of
-from impasto.losses.style import STYLE_LOSSES
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, input_file
-from impasto.synthesis.calibration import Fitted, Style, content_weight, style_terms
-from impasto.synthesis.content_targets import ContentTargets
+from impasto.synthesis.calibration import Fitted, Style, style_transfer_objective
 from impasto.synthesis.initial import initial
 from impasto.synthesis.memory import Layout, lay_out
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.preparation import (
     SMALLEST_SIDE,
-    STYLE_TILE,
     Source,
     load_networks,
     read_input,
@@ -133,26 +130,21 @@ class StyleTransfer:
         """Style and content, calibrated at the photograph."""
         options, stage = self.options, self.stages[index]
         network = self.networks[stage.network]
-        taps, tiles, content = self._taps(network), layout.tiling, self._content(index)
-        regions = self._regions(stage.size)
-        terms = []
-        if options.strength > 0:
-            terms = style_terms(
-                taps,
-                self._styles(stage),
-                list(zip(options.loss, options.loss_weights or (1.0,) * len(options.loss), strict=True)),
-                style_taps(network, options),
-                side=STYLE_TILE,
-                start=(content, tiles, regions),
-                fitted=self.fitted,
-            )
-        importance = content_weight(options.strength) * _content_factor(options)
-        content_taps = self._content_taps(network)
-        weights, targets = {}, None
-        if importance > 0:
-            targets = ContentTargets(Taps(network, content_taps), content, tiles, layout.content)
-            weights = {tap: importance / len(content_taps) / targets.shown[tap] for tap in content_taps}
-        return Objective(taps, tiles, terms, weights, targets, options.smoothness, regions, layout.kept)
+        return style_transfer_objective(
+            self._taps(network),
+            self._content(index),
+            self._styles(stage),
+            losses=options.weighted_losses,
+            style_taps=style_taps(network, options),
+            content_taps=self._content_taps(network),
+            strength=options.strength,
+            smoothness=options.smoothness,
+            regions=self._regions(stage.size),
+            tiles=layout.tiling,
+            kept=layout.kept,
+            place=layout.content,
+            fitted=self.fitted,
+        )
 
     def finish(self, image: Float[Tensor, "1 3 h w"], index: int) -> Picture:
         """The picture at its full size, in range, in the photograph's frame."""
@@ -240,8 +232,6 @@ def prepare(
     )
     paintings = [picture.pixels for picture in pictures]
     if options.color in ("match", "histogram"):
-        from impasto.images.colour import match_histograms
-
         recolour = match_colours if options.color == "match" else match_histograms
         paintings = [recolour(painting, like=photo.pixels) for painting in paintings]
         fitted = None  # a painting's colours depend on the photograph
@@ -291,12 +281,6 @@ def enlarge(
     if not with_detail:
         return larger
     return larger.add_(content).sub_(resize(smaller, size))
-
-
-def _content_factor(options: StyleTransferOptions) -> float:
-    weights = options.loss_weights or (1.0,) * len(options.loss)
-    factors = [STYLE_LOSSES[name].content_factor for name in options.loss]
-    return sum(w * f for w, f in zip(weights, factors, strict=True)) / sum(weights)
 
 
 def _mask(role: str, path: Path, size: tuple[int, int], of: str, inputs: list[Input]) -> Tensor:

@@ -23,7 +23,7 @@ from impasto.synthesis.initial import noise
 from impasto.synthesis.memory import Layout, lay_out
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import TextureOptions
-from impasto.synthesis.preparation import STYLE_TILE, Source, load_networks, read_input, sized, style_taps
+from impasto.synthesis.preparation import Source, load_networks, read_input, sized, style_taps
 from impasto.synthesis.run import carry_out
 from impasto.synthesis.schedule import Stage, schedule
 from impasto.synthesis.session import Download, Listener, SynthesisResult, listening
@@ -121,8 +121,7 @@ class Texture:
             height, width = size_of(picture)
             at = max(32, round(height * scale)), max(32, round(width * scale))
             styles.append(Style(sized(picture, at, self.device), weight))
-        losses = list(zip(options.loss, options.loss_weights or (1.0,) * len(options.loss), strict=True))
-        terms = style_terms(taps, styles, losses, style_taps(network, options), side=STYLE_TILE)
+        terms = style_terms(taps, styles, options.weighted_losses, style_taps(network, options))
         return Objective(taps, layout.tiling, terms, smoothness=options.smoothness, kept=layout.kept)
 
     def finish(self, image: Float[Tensor, "1 3 h w"], index: int) -> Picture:
