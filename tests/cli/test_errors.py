@@ -31,8 +31,8 @@ WRONG = {
     "choice": (["photo.png", "painting.png", "--loss", "gramm"], ["--loss", "gramm", "gram", "wasserstein"]),
     "unknown flag": (["photo.png", "painting.png", "--stregth", "1"], ["--stregth", "--strength"]),
     "no value": (["photo.png", "painting.png", "--strength"], ["--strength"]),
-    "no style": (["photo.png"], ["STYLE"]),
-    "nothing": ([], ["CONTENT"]),
+    "no style": (["photo.png"], ["a photograph and a painting"]),
+    "nothing": ([], ["a photograph and a painting"]),
     "tap": (["photo.png", "painting.png", "--taps", "relu9_1"], ["relu9_1", "relu1_1"]),
     "content tap": (["photo.png", "painting.png", "--content-taps", "relu9_1"], ["relu9_1", "relu1_1"]),
     "network": (["photo.png", "painting.png", "--network", "vgg20"], ["vgg20", "vgg19"]),
@@ -46,6 +46,41 @@ WRONG = {
         ["2 style", "1 style"],
     ),
     "weight": (["photo.png", "painting.png", "--style-weights", "-1"], ["--style-weights", "-1"]),
+    "weights for losses": (
+        ["photo.png", "painting.png", "--loss-weights", "1", "2"],
+        ["impasto: 2 loss weights for 1 loss"],
+    ),
+    "tile below 16": (["photo.png", "painting.png", "--tile", "8"], ["--tile", "8", "16"]),
+    "tile below its halo": (
+        ["photo.png", "painting.png", "--taps", "relu4_1", "--tile", "16"],
+        ["--tile 16", "halo", "--tile 64"],
+    ),
+    "taps of another network": (
+        ["photo.png", "painting.png", "--taps", "relu3_1", "--network", "vgg19", "--quality", "draft"],
+        ["vgg19", "draft"],
+    ),
+    "mask's size": (["photo.png", "painting.png", "--masks", "painting.png"], ["painting.png", "80×80", "96×72"]),
+    "masks": (["photo.png", "painting.png", "--masks", "photo.png", "photo.png"], ["2 --masks", "1 style"]),
+    "style masks": (["photo.png", "painting.png", "--style-masks", "painting.png", "dot.png"], ["2 --style-masks"]),
+    "style mask's size": (["photo.png", "painting.png", "--style-masks", "photo.png"], ["photo.png", "96×72", "80×80"]),
+    "black mask": (["photo.png", "painting.png", "--masks", "black.png"], ["black.png", "black everywhere"]),
+    "missing mask": (["photo.png", "painting.png", "--masks", "no.png"], ["no.png", "does not exist"]),
+    "average": (["photo.png", "painting.png", "--average", "1"], ["--average", "1"]),
+    "sweep": (["photo.png", "painting.png", "--sweep", "colour"], ["--sweep", "colour", "strength"]),
+    "several photographs": (["photo.png", "dot.png", "--style", "painting.png"], ["--out DIR"]),
+    "several into a file": (
+        ["photo.png", "dot.png", "--style", "painting.png", "--out", "text.png"],
+        ["text.png", "folder"],
+    ),
+    "several with a run": (
+        ["photo.png", "dot.png", "--style", "painting.png", "--out", "new", "--run", "run"],
+        ["--run", "one photograph"],
+    ),
+    "several planned": (["photo.png", "dot.png", "--style", "painting.png", "--out", "new", "--plan"], ["--plan"]),
+    "two of one name": (
+        ["photo.png", "./photo.png", "--style", "painting.png", "--out", "new"],
+        ["photo-painting.png", "rename"],
+    ),
     "start": (["photo.png", "painting.png", "--init", "no.png"], ["no.png"]),
     "missing": (["no.png", "painting.png"], ["no.png", "does not exist"]),
     "missing style": (["photo.png", "no.png"], ["no.png", "does not exist"]),
@@ -60,6 +95,23 @@ WRONG = {
     "format": (["photo.png", "painting.png", "--out", "out.docx"], ["out.docx", ".png"]),
     "no format": (["photo.png", "painting.png", "--out", "out"], ["out", ".png"]),
     "preview's format": (["photo.png", "painting.png", "--preview", "now.docx"], ["now.docx", ".png"]),
+}
+
+# The same of other commands.
+OTHERS = {
+    "texture's size": (["texture", "painting.png", "--size", "1024"], ["--size is '1024'", "WIDTHxHEIGHT"]),
+    "tileable size": (["texture", "painting.png", "--size", "70x64", "--tileable"], ["--size 72×64"]),
+    "texture of nothing": (["texture"], ["STYLE"]),
+    "texture's weights": (["texture", "painting.png", "--style-weights", "1", "2"], ["2 style weights for 1 style"]),
+    "texture's strength": (["texture", "painting.png", "--strength", "1"], ["--strength"]),
+    "texture of no picture": (["texture", "text.png"], ["text.png"]),
+    "invert's tap": (["invert", "photo.png", "--taps", "relu9_1"], ["relu9_1", "relu1_1"]),
+    "invert's start": (["invert", "photo.png", "--init", "content"], ["--init", "content", "median"]),
+    "inversion of nothing": (["invert"], ["IMAGE"]),
+    "inversion of no picture": (["invert", "cut.png"], ["cut.png"]),
+    "inversion over its picture": (["invert", "photo.png", "--out", "photo.png"], ["photo.png", "go in"]),
+    "sheet of no picture": (["invert", "no.png", "--sheet"], ["no.png"]),
+    "no run": (["resume", "album.png"], ["no run in", "album.png"]),
 }
 
 # Options files, and parts of the line.
@@ -86,6 +138,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of good and bad files, an empty cache, and no network."""
     for name, size in (("photo.png", (96, 72)), ("painting.png", (80, 80)), ("dot.png", (1, 1))):
         Image.frombytes("RGB", size, random.Random(name).randbytes(3 * size[0] * size[1])).save(tmp_path / name)
+    Image.new("RGB", (96, 72)).save(tmp_path / "black.png")
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "cut.png").write_bytes((tmp_path / "photo.png").read_bytes()[:9000])
@@ -120,6 +173,14 @@ def refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., st
 @pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
 def test_what_was_asked_wrongly_is_said(arguments: list[str], said: list[str], refused: Callable[..., str]) -> None:
     line = refused("stylize", *arguments, code=2)
+    assert all(part in line for part in said), line
+
+
+@pytest.mark.parametrize(("arguments", "said"), OTHERS.values(), ids=OTHERS)
+def test_every_command_says_what_was_asked_wrongly(
+    arguments: list[str], said: list[str], refused: Callable[..., str]
+) -> None:
+    line = refused(*arguments, code=2)
     assert all(part in line for part in said), line
 
 
@@ -202,6 +263,8 @@ def test_weights_that_must_be_downloaded_are_told_offline(folder: Path, refused:
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     place: str, said: str, flag: str, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if (place, flag) == ("album.png", "--out"):
+        pytest.skip("a folder is painted into: see test_batch.py")
     from impasto.synthesis import stylize as craft
 
     monkeypatch.setattr(craft, "prepare", lambda *arguments: pytest.fail("it went to work"))

@@ -69,10 +69,11 @@ def test_show_prints_the_same_as_json(capsys: Output) -> None:
 @pytest.mark.parametrize("command", ["show", "rerun"])
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("photo.png", "no recipe"), ("none.png", "does not exist"), (".", "folder"), ("text.png", "")],
+    [("photo.png", "no recipe"), ("none.png", "does not exist"), ("album", "album"), ("text.png", "")],
 )
 def test_what_has_no_recipe_is_refused(command: str, name: str, reason: str, capsys: Output) -> None:
     Path("text.png").write_text("no picture")
+    Path("album").mkdir()
     assert run([command, name]) == 2
     line = complaint(capsys)
     assert name in line and reason in line
@@ -128,6 +129,27 @@ def test_a_picture_in_another_format_is_compared_in_it(suffix: str, capsys: Outp
 def test_every_way_to_paint_can_be_done_again(flags: list[str], capsys: Output) -> None:
     made = ["stylize", "photo.png", "painting.png", "--size", "48", "--quality", "draft", *flags]
     assert run([*made, "--out", "other.png"]) == 0
+    capsys.readouterr()
+    assert run(["rerun", "other.png"]) == 0, said(capsys)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stylize", "photo.png", "painting.png", "--size", "48", "--tile", "32", "--average", "0.5", "--steps", "4"],
+        ["stylize", "photo.png", "painting.png", "third.png", "--masks", "mask.png", "photo.png", "--steps", "3"],
+        ["stylize", "photo.png", "painting.png", "--style-masks", "painting.png", "--loss", "mrf", "sliced"],
+        ["texture", "painting.png", "--size", "48x40", "--tileable", "--loss", "wasserstein", "--seed", "4"],
+        ["texture", "painting.png", "third.png", "--size", "50x33", "--style-weights", "1", "2", "--init", "median"],
+        ["invert", "photo.png", "--size", "48", "--taps", "pixels", "relu2_1", "--init", "noise"],
+    ],
+    ids=" ".join,
+)
+def test_every_verb_can_be_done_again(arguments: list[str], capsys: Output) -> None:
+    Image.frombytes("RGB", (60, 50), random.Random(3).randbytes(9000)).save("third.png")
+    Image.frombytes("L", (96, 72), random.Random(4).randbytes(96 * 72)).save("mask.png")
+    steps = [] if "--steps" in arguments else ["--steps", "3"]
+    assert run([*arguments, *steps, "--out", "other.png"]) == 0, capsys.readouterr().err
     capsys.readouterr()
     assert run(["rerun", "other.png"]) == 0, said(capsys)
 

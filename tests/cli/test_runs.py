@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,7 +63,9 @@ def begun(craft: str = "stylize", *, every: float = 0, steps: int = 2) -> Path:
 
 def contents(directory: Path) -> dict[str, bytes]:
     """What a run and its picture hold, but for the note that somebody was at it."""
-    files = {path.name: path.read_bytes() for path in directory.iterdir() if path.name not in (".lock", "manifest.json")}
+    files = {
+        path.name: path.read_bytes() for path in directory.iterdir() if path.name not in (".lock", "manifest.json")
+    }
     return files | {"out.png": Path("out.png").read_bytes()}
 
 
@@ -134,7 +137,9 @@ def test_a_directory_that_is_used_is_refused(what: str, capsys: Output) -> None:
 
 
 @pytest.mark.parametrize("craft", CRAFTS)
-def test_a_run_that_is_killed_again_and_again_makes_the_same_picture(craft: str, start, folder: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_that_is_killed_again_and_again_makes_the_same_picture(
+    craft: str, start: Callable[..., Any], folder: Path
+) -> None:
     whole = make_in_run(CRAFTS[craft](), "whole", every=0)
     begun(craft, steps=1)
     chance = random.Random(craft)
@@ -192,7 +197,7 @@ def test_a_run_killed_between_its_picture_and_its_last_note_is_finished_by_resum
 # Interrupted
 
 
-def test_ctrl_c_writes_the_best_picture_and_resuming_finishes_it(start, folder: Path) -> None:  # type: ignore[no-untyped-def]
+def test_ctrl_c_writes_the_best_picture_and_resuming_finishes_it(start: Callable[..., Any], folder: Path) -> None:
     options = ["--size", "200", "--steps", "30", "--out", "out.png"]
     process = start("stylize", "photo.png", "painting.png", *options, "--run", "run")
     deadline = time.monotonic() + 60
@@ -213,7 +218,7 @@ def test_ctrl_c_writes_the_best_picture_and_resuming_finishes_it(start, folder: 
     assert json.loads(read_recipe("out.png") or "").get("finished", True) is True
 
 
-def test_two_processes_in_one_run_are_refused(start, capsys: Output) -> None:  # type: ignore[no-untyped-def]
+def test_two_processes_in_one_run_are_refused(start: Callable[..., Any], capsys: Output) -> None:
     begun()
     run_lock = RunDirectory.open("run")
     with run_lock.lock():

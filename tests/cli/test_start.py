@@ -10,7 +10,7 @@ import pytest
 from impasto import __version__
 from impasto.cli.app import app, run
 
-COMMANDS = ["stylize", "demo", "rerun", "show", "networks list", "networks show"]
+COMMANDS = ["stylize", "texture", "invert", "resume", "demo", "rerun", "show", "networks list", "networks show"]
 COMMANDS += ["networks fetch", "networks verify"]
 HEAVY = {"torch", "torchvision", "numpy", "timm", "scipy", "PIL", "pyvips", "safetensors", "skimage"}
 
@@ -29,9 +29,10 @@ def imported(code: str) -> set[str]:
         "from impasto.cli.app import run; assert run(['--help']) == 0",
         "from impasto.cli.app import run; assert run(['stylize', '--help']) == 0",
         "from impasto.cli.app import run; assert run(['stylize', 'a', 'b', '--stregth', '1']) == 2",
+        "from impasto.cli.app import run; assert run(['texture', 'a', '--size', 'large']) == 2",
         "from impasto.cli.app import run; assert run(['networks', 'list']) == 0",
     ],
-    ids=["import", "help", "help of a command", "mistyped", "list"],
+    ids=["import", "help", "help of a command", "mistyped", "bad option", "list"],
 )
 def test_torch_and_its_like_are_not_imported_before_they_are_used(code: str) -> None:
     assert imported(code) == set()
@@ -60,12 +61,29 @@ def test_every_command_is_among_them(capsys: pytest.CaptureFixture[str]) -> None
     assert all(command.split()[-1] in out for command in COMMANDS)
 
 
-def test_help_names_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
-    from impasto.synthesis.options import StyleTransferOptions
+@pytest.mark.parametrize("command", ["stylize", "texture", "invert"])
+def test_help_names_every_option_with_its_default_and_what_it_does(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from impasto.synthesis.options import InversionOptions, StyleTransferOptions, TextureOptions
 
+    run([command, "--help"])
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    models = {"stylize": StyleTransferOptions, "texture": TextureOptions, "invert": InversionOptions}
+    for name, field in models[command].model_fields.items():
+        assert f"--{name.replace('_', '-')}" in out
+        assert (field.description or "").split()[0] in out
+    assert all(flag in out for flag in ("--out", "--options", "--preview", "--run", "--json", "--debug"))
+    assert "[default: pocket]" in out and "[choices: auto, lbfgs, adam]" in out
+    assert not any(strange in out for strange in ("default: ]", "default: (", "default: None"))
+
+
+def test_help_teaches_what_stylize_can_do(capsys: pytest.CaptureFixture[str]) -> None:
     run(["stylize", "--help"])
     out = capsys.readouterr().out
-    assert all(f"--{name.replace('_', '-')}" in out for name in StyleTransferOptions.model_fields)
+    for part in ("Ctrl-C", "recipe", "torchrun", "--masks sky-mask.png", "--loss wasserstein", "--plan", "--sweep"):
+        assert part in out
+    assert "impasto resume DIR" in " ".join(out.split())
 
 
 def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +99,9 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_can_be_generated(shell: str) -> None:
     script = app.generate_completion(prog_name="impasto", shell=shell)  # type: ignore[arg-type]
-    assert all(word in script for word in ("stylize", "rerun", "networks", "verify", "strength"))
+    assert all(
+        word in script for word in ("stylize", "texture", "invert", "resume", "rerun", "networks", "verify", "strength")
+    )
     if shell == "bash" and sys.platform != "win32":
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -40,7 +42,7 @@ def recipe(path: Path | str) -> dict[str, object]:
     return json.loads(read_recipe(path) or "{}")
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def launch(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "impasto", *arguments]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -49,7 +51,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_the_command_writes_one_picture_beside_the_photograph(folder: Path) -> None:
-    process = start("stylize", "photo.png", "painting.png", *FAST, "--json")
+    process = launch("stylize", "photo.png", "painting.png", *FAST, "--json")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     facts = json.loads(out)
@@ -156,25 +158,94 @@ def test_an_empty_options_file_says_nothing() -> None:
     assert run(["stylize", "photo.png", "painting.png", *FAST, "--options", "how.yaml"]) == 0
 
 
+def test_several_losses_are_mixed_by_their_weights() -> None:
+    flags = ["--loss", "gram", "histogram", "--loss-weights", "1", "0.5"]
+    assert run(["stylize", "photo.png", "painting.png", *FAST, *flags]) == 0
+    expected = {"size": 64, "quality": "draft", "loss": ["gram", "histogram"], "loss_weights": [1.0, 0.5]}
+    assert recipe("photo-painting.png")["options"] == expected
+
+
+def test_a_file_may_name_one_loss_as_a_word() -> None:
+    Path("how.yaml").write_text("loss: meanstd\nsize: 64\nquality: draft\n")
+    assert run(["stylize", "photo.png", "painting.png", "--options", "how.yaml", "--out", "one.png"]) == 0
+    assert run(["stylize", "photo.png", "painting.png", *FAST, "--loss", "meanstd", "--out", "two.png"]) == 0
+    assert Path("one.png").read_bytes() == Path("two.png").read_bytes()
+
+
+def test_styles_go_to_their_regions(folder: Path) -> None:
+    noise(folder / "third.png", 50, 60)
+    for name, box in (("left", (0, 0, 48, 72)), ("right", (48, 0, 96, 72))):
+        mask = Image.new("L", (96, 72))
+        mask.paste(255, box)
+        mask.save(f"{name}.png")
+    flags = ["--masks", "left.png", "right.png", "--tile", "32"]
+    assert run(["stylize", "photo.png", "painting.png", "third.png", *FAST, *flags]) == 0
+    made = recipe("photo-painting-third.png")
+    assert [one["role"] for one in made["inputs"]] == ["content", "style", "style", "mask", "mask"]  # type: ignore[index,attr-defined]
+    assert run(["rerun", "photo-painting-third.png"]) == 0
+
+
+def test_the_painting_may_be_named_by_a_flag(folder: Path) -> None:
+    assert run(["stylize", "photo.png", "--style", "painting.png", *FAST]) == 0
+    assert "photo-painting.png" in names(folder)
+
+
+# Plans and sweeps
+
+
+def test_a_plan_is_printed_and_nothing_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = names(folder)
+    assert run(["stylize", "photo.png", "painting.png", "--size", "200", "--plan"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == "" and lines[0].split()[:4] == ["size", "network", "optimizer", "steps"]
+    assert [line.split()[0] for line in lines[1:3]] == ["100×75", "200×150"]
+    assert lines[-1].startswith("at most ") and "GiB" in lines[-1]
+    assert names(folder) == before
+
+
+def test_a_plan_is_told_to_a_machine_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["stylize", "photo.png", "painting.png", "--size", "200", "--tile", "64", "--plan", "--json"]) == 0
+    out = capsys.readouterr().out
+    facts = json.loads(out)
+    assert out.count("\n") == 1 and facts["seconds"] >= 0 and facts["GiB"] > 0
+    assert [stage["size"] for stage in facts["stages"]] == ["100×75", "200×150"]
+    assert all(stage["tiles"].endswith(" of 64") for stage in facts["stages"])
+
+
+@pytest.mark.parametrize(
+    ("what", "labels"),
+    [("taps", ["relu4_1", "relu1_1"]), ("loss", ["gram", "wasserstein", "mrf"]), ("strength", ["strength 0.1"])],
+)
+def test_a_sweep_writes_a_contact_sheet(
+    what: str, labels: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--size", "48", "--steps", "2", "--sweep", what]
+    assert run(["stylize", "photo.png", "painting.png", *flags, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["out"] == f"photo-{what}.png" and set(labels) <= set(facts["labels"])
+    assert names(folder) == {"photo.png", "painting.png", f"photo-{what}.png"}
+    sheet = read(f"photo-{what}.png")
+    assert sheet.height >= 256 * (1 + len(facts["labels"]) // 4) and sheet.width > 3 * 256
+    assert run(["stylize", "photo.png", "painting.png", *flags, "--out", "mine.jpg"]) == 0
+    assert capsys.readouterr().out == f"mine.jpg  {len(facts['labels'])} pictures\n"
+
+
 # Ctrl-C
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is POSIX")
-def test_ctrl_c_keeps_the_best_picture_so_far(folder: Path) -> None:
+def test_ctrl_c_keeps_the_best_picture_so_far(folder: Path, start: Callable[..., Any]) -> None:
     noise(folder / "photo.png", 400, 300)
     size = ["--size", "400", "--quality", "best", "--preview", "now.png"]
     process = start("stylize", "photo.png", "painting.png", *size)
-    try:
-        deadline = time.monotonic() + 60
-        while not (folder / "now.png").exists():
-            assert process.poll() is None and time.monotonic() < deadline, "it never began"
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 1
-    assert "Traceback" not in err and err.strip() == "impasto: interrupted: this is the best picture so far"
+    deadline = time.monotonic() + 60
+    while not (folder / "now.png").exists():
+        assert time.monotonic() < deadline, "it never began"
+        time.sleep(0.02)
+    process.kill(signal.SIGINT)
+    code, out, err = process.wait()
+    assert code == 1
+    assert err.strip() == "impasto: interrupted: this is the best picture so far"
     assert out.startswith("photo-painting.png  400×300")
     assert names(folder) == {"photo.png", "painting.png", "photo-painting.png", "now.png"}
     picture = read("photo-painting.png")

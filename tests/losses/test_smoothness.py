@@ -1,5 +1,7 @@
 """Smoothness: total variation and the distance to what a file can hold."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -30,6 +32,30 @@ def test_turning_a_picture_leaves_its_variation():
 def test_a_blurred_picture_varies_less():
     image = noise(1, 3, 16, 16)
     assert total_variation(torch.nn.functional.avg_pool2d(image, 3, 1)) < total_variation(image) / 2
+
+
+@pytest.mark.parametrize("rows, columns", [((0, 4, 9), (0, 5, 11)), ((0, 1, 8, 9), (0, 11)), ((0, 9), (0, 10, 11))])
+def test_what_is_counted_over_a_partition_adds_up(rows, columns):
+    image = noise(1, 3, 9, 11)
+    total = 0.0
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            # one pixel more is seen below and to the right, as far as the picture goes, and two before
+            above, before = max(0, top - 2), max(0, left - 2)
+            part = image[..., above : bottom + 1, before : right + 1]
+            own = slice(top - above, bottom - above), slice(left - before, right - before)
+            total += total_variation(part, own, (9, 11))
+    torch.testing.assert_close(total, total_variation(image))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1)])
+def test_pictures_of_one_row_or_column_have_a_variation(size):
+    assert total_variation(noise(1, 3, *size)).isfinite()
+    assert (total_variation(noise(1, 3, *size)) > 0) == (max(size) > 1)
+
+
+def test_nothing_is_not_out_of_range():
+    assert out_of_range(torch.zeros(1, 3, 0, 4)) == 0
 
 
 def test_values_in_range_cost_nothing_and_have_no_gradient():

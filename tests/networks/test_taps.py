@@ -15,6 +15,7 @@ from torchvision import models
 
 from impasto.errors import UsageError
 from impasto.networks import Network, Taps, load
+from impasto.networks.geometry import TapGeometry
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 VGG_NAMES = ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1", "relu2_1", "conv2_2", "relu2_2"]
@@ -392,6 +393,32 @@ def test_a_layer_that_never_runs_is_refused() -> None:
     unused.forward = lambda image: unused["used"](image)  # type: ignore[method-assign]
     with pytest.raises(UsageError, match="never runs unused"):
         Taps(Network("odd", unused), ["used", "unused"])(picture())
+
+
+# The picture itself
+
+
+def test_pixels_are_the_picture_itself(either: Taps) -> None:
+    found = Taps(either.network, [either.names[0], "pixels", either.names[-1]])(picture())
+    assert set(found) == {either.names[0], "pixels", either.names[-1]}
+    assert torch.equal(found["pixels"], picture())
+    assert torch.equal(found[either.names[-1]], either(picture())[either.names[-1]])
+    image = picture().requires_grad_()
+    (slope,) = torch.autograd.grad(Taps(either.network, ["pixels"])(image)["pixels"].square().sum(), image)
+    assert torch.equal(slope, 2 * picture())
+
+
+def test_the_geometry_of_pixels_is_that_of_a_pixel(vgg: Network) -> None:
+    for names in (["pixels"], ["pixels", "relu2_1"], ["relu1_1", "pixels"]):
+        geometry = Taps(vgg, names).geometry()
+        assert list(geometry) == names
+        assert geometry["pixels"] == TapGeometry(1, 0, 0) and geometry["pixels"].receptive_field == 1
+
+
+def test_pixels_alone_run_no_network(either: Taps) -> None:
+    with calls() as ran:
+        found = Taps(either.network, ["pixels"])(picture(1, 1))
+    assert ran == [] and list(found) == ["pixels"]
 
 
 # Pictures too small

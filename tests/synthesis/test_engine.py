@@ -1,13 +1,16 @@
-"""The engine: it goes down, tells of every step, and knows when to stop."""
+"""The engine: it goes down, tells of every step, knows when to stop, and goes on from any step to the same bits."""
 
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 import torch
 
 from impasto.errors import ImpastoError
-from impasto.synthesis.engine import Progress, descend
+from impasto.runs import checkpoint
+from impasto.runs.checkpoint import Checkpoint
+from impasto.synthesis.engine import PLATEAU, Descent, Walk
+from impasto.synthesis.point import Point, with_autograd
 
 OPTIMIZERS = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 TARGET = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(0))
@@ -24,39 +27,36 @@ def stretched(image: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"left": apart[..., :4].sum(), "right": apart[..., 4:].sum()}
 
 
-def run(objective, steps: int, **options) -> list[Progress]:
-    return list(descend(objective, options.pop("image", start()), steps, **options))
+def begin(objective, steps: int, *, image: torch.Tensor | None = None, **walk) -> Descent:
+    return Descent.begin(with_autograd(objective), start() if image is None else image, Walk(steps, **walk))
 
 
-@OPTIMIZERS
-def test_every_step_is_told_and_the_loss_never_rises(optimizer):
-    events = run(stretched, 12, optimizer=optimizer, plateau=0)
-    assert [event.step for event in events] == list(range(1, 13))
-    totals = [event.losses["total"] for event in events]
-    assert all(later <= earlier for earlier, later in pairwise(totals))
-    assert totals[-1] < 0.5 * float(sum(stretched(start()).values()))
+def run(objective, steps: int, **options) -> list[Point]:
+    return list(begin(objective, steps, **options))
+
+
+def test_every_step_is_told_and_lbfgs_never_goes_up():
+    points = run(stretched, 12, plateau=0)
+    assert len(points) == 12
+    assert all(later.loss <= earlier.loss for earlier, later in pairwise(points))
+    assert points[-1].loss < 0.5 * float(sum(stretched(start()).values()))
+
+
+def test_adam_makes_all_its_steps_and_goes_down_in_the_end():
+    descent = begin(stretched, 60, optimizer="adam", plateau=0.5)
+    points = list(descent)
+    assert len(points) == descent.step == 60 and descent.finished
+    assert points[-1].loss < 0.1 * float(sum(stretched(start()).values()))
 
 
 @OPTIMIZERS
 def test_losses_are_those_of_the_picture_told_with_them(optimizer):
-    for event in run(stretched, 8, optimizer=optimizer):
-        terms = {name: float(value) for name, value in stretched(event.image).items()}
-        assert event.losses == pytest.approx(terms | {"total": sum(terms.values())}, rel=1e-4)
-        assert event.image.shape == TARGET.shape and not event.image.requires_grad
-
-
-@OPTIMIZERS
-def test_evaluations_are_counted(optimizer):
-    calls = 0
-
-    def counted(image: torch.Tensor) -> dict[str, torch.Tensor]:
-        nonlocal calls
-        calls += 1
-        return stretched(image)
-
-    for event in descend(counted, start(), 10, optimizer=optimizer):
-        assert event.evaluations == calls
-    assert calls >= 10
+    descent = begin(stretched, 8, optimizer=optimizer)
+    for point in descent:
+        terms = {name: float(value) for name, value in stretched(point.x).items()}
+        assert point.terms == pytest.approx(terms, rel=1e-4) and point.loss == pytest.approx(sum(terms.values()), rel=1e-4)
+        assert torch.equal(descent.image, point.x) and not point.x.requires_grad
+        assert descent.losses[-1] == point.loss
 
 
 @OPTIMIZERS
@@ -66,11 +66,18 @@ def test_the_start_is_not_changed(optimizer):
     assert torch.equal(image, start())
 
 
-def test_it_stops_on_a_plateau():
-    def flat(image: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"loss": 1000 + stretched(image)["left"]}  # a thousandth of it is all that can be won
+@OPTIMIZERS
+def test_before_the_first_step_the_picture_is_the_start(optimizer):
+    for average in (0.0, 0.9):
+        assert torch.equal(begin(stretched, 5, optimizer=optimizer, average=average).image, start())
 
-    assert len(run(flat, 300, plateau=0.01)) < 30
+
+def flat(image: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"loss": 1000 + stretched(image)["left"]}  # a thousandth of it is all that can be won
+
+
+def test_it_stops_on_a_plateau():
+    assert PLATEAU < len(run(flat, 300, plateau=0.01)) < 30
     # the same bowl without the thousand is descended much further
     assert len(run(stretched, 60, plateau=0.01)) > len(run(flat, 60, plateau=0.01))
 
@@ -86,64 +93,108 @@ def test_a_negative_loss_may_fall_as_well():
     def falling(image: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"loss": -image.sum()}
 
-    events = run(falling, 30, plateau=1e-3)
-    assert len(events) == 30 and events[-1].losses["total"] < events[0].losses["total"] < 0
+    points = run(falling, 30, plateau=1e-3)
+    assert len(points) == 30 and points[-1].loss < points[0].loss < 0
 
 
 @OPTIMIZERS
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_at_the_start_is_an_error(optimizer, value):
     with pytest.raises(ImpastoError, match="not a finite number") as caught:
-        run(lambda image: {"loss": image.sum() * value}, 5, optimizer=optimizer)
+        begin(lambda image: {"loss": image.sum() * value}, 5, optimizer=optimizer)
     assert "\n" not in str(caught.value)
 
 
 @OPTIMIZERS
-def test_a_start_that_cannot_be_bettered_is_kept(optimizer):
-    events = run(lambda image: {"loss": (image - 0.5).square().sum()}, 30, optimizer=optimizer)
-    assert len(events) < 30
-    assert all(torch.equal(event.image, start()) and event.losses["total"] == 0 for event in events)
-
-
-def test_adam_takes_a_bad_step_back_and_goes_on():
-    bad = 0
-
-    def walled(image: torch.Tensor) -> dict[str, torch.Tensor]:
-        nonlocal bad
-        loss = (image - 0.601).square().sum()
-        if bool((image > 0.605).any()):  # steps of Adam's full rate run past this
-            bad += 1
-            loss = loss * math.nan
-        return {"loss": loss}
-
-    events = run(walled, 200, optimizer="adam", plateau=-1)
-    assert bad > 0
-    assert all(math.isfinite(event.losses["total"]) for event in events)
-    assert (events[-1].image - 0.601).abs().max() < 2e-3
-
-
-def test_adam_gives_up_where_every_step_is_bad():
-    calls = 0
-
-    def island(image: torch.Tensor) -> dict[str, torch.Tensor]:
-        nonlocal calls
-        calls += 1
-        assert calls < 1000, "it tries for ever"
-        safe = bool((image == 0.5).all())
-        return {"loss": image.sum() * (1.0 if safe else math.nan)}
-
-    events = run(island, 10**4, optimizer="adam", plateau=-1)
-    assert len(events) < 100 and torch.equal(events[-1].image, start())
+def test_a_start_that_cannot_be_bettered_is_kept_and_told_once_at_least(optimizer):
+    points = run(lambda image: {"loss": (image - 0.5).square().sum()}, 30, optimizer=optimizer)
+    assert 1 <= len(points) <= 30
+    assert all(torch.equal(point.x, start()) and point.loss == 0 for point in points)
 
 
 @OPTIMIZERS
 def test_it_works_where_the_caller_has_switched_gradients_off(optimizer):
     with torch.no_grad():
-        events = run(stretched, 5, optimizer=optimizer)
-    assert events[-1].losses["total"] < float(sum(stretched(start()).values()))
+        points = run(stretched, 10, optimizer=optimizer)
+    assert points[-1].loss < float(sum(stretched(start()).values()))
+
+
+@OPTIMIZERS
+def test_pictures_of_any_layout_in_memory_are_moved(optimizer):
+    image = start().contiguous(memory_format=torch.channels_last)
+    points, expected = (run(stretched, 6, optimizer=optimizer, image=one) for one in (image, start()))
+    torch.testing.assert_close(points[-1].x, expected[-1].x)
+
+
+def test_the_average_is_that_of_the_pictures_with_weights_that_decay():
+    decay = 0.8
+    descent = begin(stretched, 9, average=decay, plateau=0)
+    pictures = []
+    for point in descent:
+        pictures.append(point.x.clone())
+        weights = [decay ** (len(pictures) - 1 - n) for n in range(len(pictures))]
+        mean = sum(w * x for w, x in zip(weights, pictures, strict=True)) / sum(weights)
+        torch.testing.assert_close(descent.image, mean, rtol=1e-5, atol=1e-6)
+        if len(pictures) == 1:
+            torch.testing.assert_close(descent.image, point.x, rtol=1e-6, atol=1e-6)
+
+
+# Going on
+
+WALKS = {
+    "lbfgs": Walk(9, history=4, plateau=0),
+    "lbfgs in half precision": Walk(9, history=4, half=True, plateau=0),
+    "adam": Walk(9, optimizer="adam"),
+    "lbfgs, averaged": Walk(9, history=4, plateau=0, average=0.7),
+    "adam, averaged": Walk(9, optimizer="adam", average=0.7),
+    "lbfgs to a plateau": Walk(40, history=5, plateau=0.01, average=0.5),
+    "lbfgs with an objective that is wild": Walk(12, history=3, plateau=-1),
+}
+
+
+def bumpy(image: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A bowl with bumps and a wall: line searches are long, and steps are taken back."""
+    loss = (image - TARGET).square().sum() + 0.3 * torch.sin(20 * image).sum()
+    return {"loss": loss * math.nan if bool((image > 1.3).any()) else loss}
+
+
+@pytest.mark.parametrize("name", list(WALKS))
+def test_it_goes_on_from_any_step_to_the_same_bits(name, tmp_path):
+    walk = WALKS[name]
+    objective = flat if "plateau" in name else bumpy if "wild" in name else stretched
+    evaluate = with_autograd(objective)
+    through = Descent.begin(evaluate, start(), walk)
+    cuts = [tmp_path / "0"]
+    checkpoint.save(cuts[0], Checkpoint(*through.state()))
+    told = []
+    for point in through:
+        told.append((point.loss, point.terms, through.image.clone()))
+        cuts.append(tmp_path / str(through.step))
+        checkpoint.save(cuts[-1], Checkpoint(*through.state()))
+    assert len(cuts) > (5 if "wild" in name else PLATEAU if "plateau" in name else walk.steps)
+    for cut, path in enumerate(cuts):
+        found = checkpoint.load(path)
+        again = Descent.restored(evaluate, walk, found.tensors, found.facts)
+        assert again.step == cut and (cut == 0 or torch.equal(again.image, told[cut - 1][2]))
+        for (loss, terms, image), point in zip(told[cut:], again, strict=True):
+            assert point.loss == loss and point.terms == terms and torch.equal(again.image, image)
+        assert again.step == through.step and again.losses == through.losses
+
+
+@OPTIMIZERS
+def test_nothing_is_evaluated_when_it_is_taken_up_again(optimizer):
+    descent = begin(stretched, 5, optimizer=optimizer)
+    list(islice(descent, 2))
+    tensors, facts = descent.state()
+
+    def never(image: torch.Tensor) -> Point:
+        raise AssertionError
+
+    again = Descent.restored(never, descent.walk, tensors, facts)
+    assert again.step == 2 and torch.equal(again.image, descent.image)
 
 
 @OPTIMIZERS
 def test_two_runs_are_the_same(optimizer):
     first, second = (run(stretched, 10, optimizer=optimizer) for _ in range(2))
-    assert all(torch.equal(a.image, b.image) for a, b in zip(first, second, strict=True))
+    assert all(torch.equal(a.x, b.x) for a, b in zip(first, second, strict=True))

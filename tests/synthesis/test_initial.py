@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from impasto.images import Picture
-from impasto.synthesis.initial import initial
+from impasto.synthesis.initial import initial, noise
 
 COLOURS = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1)
 CONTENT = (COLOURS + 0.1 * torch.randn(1, 3, 40, 50, generator=torch.Generator().manual_seed(1234))).clamp(0, 1)
@@ -58,3 +58,19 @@ def test_another_picture_is_brought_to_the_photographs_size():
     first = initial("other.png", CONTENT, other, 0)
     assert first.shape == CONTENT.shape and first.min() >= 0 and first.max() <= 1
     torch.testing.assert_close(first.mean(dim=(2, 3)), other.pixels.mean(dim=(2, 3)), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("median", [False, True])
+def test_noise_goes_on_at_the_opposite_border(median):
+    """The seam of what is to be tiled is as rough as the inside."""
+    image = noise((64, 48), COLOURS, median=median, seed=3)
+    inside = (image[..., 1:] - image[..., :-1]).square().mean()
+    seam = (image[..., :1] - image[..., -1:]).square().mean()
+    assert float(seam) == pytest.approx(float(inside), rel=0.4)
+
+
+def test_noise_can_be_made_around_any_colour():
+    for value in (0.0, 0.5, 1.0):
+        image = noise((40, 40), torch.full((1, 3, 1, 1), value))
+        assert image.shape == (1, 3, 40, 40) and image.min() >= 0 and image.max() <= 1
+        assert abs(float(image.mean()) - value) < 0.1

@@ -28,7 +28,7 @@ def image(tmp_path_factory) -> Path:
 
 
 def psnr(result, image) -> float:
-    return -10 * math.log10(float((result.tensor - read(image).pixels).square().mean()))
+    return -10 * math.log10(max(1e-20, float((result.tensor - read(image).pixels).square().mean())))
 
 
 def refused(*images, **options) -> str:

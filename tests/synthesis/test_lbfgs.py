@@ -8,7 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impasto.synthesis.lbfgs import Point, lbfgs
+from impasto.synthesis import lbfgs as module
+from impasto.synthesis.lbfgs import LBFGS
+from impasto.synthesis.point import Point
+
+
+def lbfgs(evaluate, start, **options):
+    """The point after every step, until no step goes down."""
+    optimizer = LBFGS(evaluate, start, **options)
+    while optimizer.step():
+        yield optimizer.point
 
 
 class Counted:
@@ -164,8 +173,8 @@ def test_it_stays_inside_a_logarithms_domain():
 
 
 def test_a_start_that_is_no_number_is_reported_at_once():
-    points = list(islice(lbfgs(Counted(lambda x: (x * math.nan).sum()), double(1.0)), 5))
-    assert len(points) == 1 and math.isnan(points[0].loss)
+    optimizer = LBFGS(Counted(lambda x: (x * math.nan).sum()), double(1.0))
+    assert math.isnan(optimizer.point.loss) and not optimizer.step()
 
 
 def test_the_start_is_not_changed():
@@ -212,3 +221,52 @@ def test_a_longer_memory_helps():
     short, _ = run(function, start, 150, history=2)
     long, _ = run(function, start, 150, history=40)
     assert long < short / 10
+
+
+# Half precision
+
+
+@pytest.mark.parametrize(
+    "function, start, evaluations",
+    [
+        (quadratic(1e3, dtype=torch.float32), torch.zeros(40), 150),
+        (lambda x: 1e-7 * quadratic(1e3, dtype=torch.float32)(x), torch.zeros(40), 150),
+        (rosenbrock, torch.full((20,), -0.5), 250),
+    ],
+    ids=["bowl", "shallow bowl", "banana"],
+)
+def test_a_history_in_half_precision_leads_nearly_as_far_down(function, start, evaluations):
+    full, _ = run(function, start, evaluations)
+    half, counted = run(function, start, evaluations, half=True)
+    begun = float(function(start))
+    assert half <= max(full * 3, 1e-4 * begun)
+    assert counted.seen[-1].x.dtype == torch.float32
+
+
+def test_a_history_in_half_precision_takes_half_the_room():
+    sizes = []
+    for half in (False, True):
+        optimizer = LBFGS(Counted(quadratic(1e3, dtype=torch.float32)), torch.zeros(40), history=5, half=half)
+        for _ in range(8):
+            assert optimizer.step()
+        pairs = {name: t for name, t in optimizer.state()[0].items() if name not in ("x", "gradient")}
+        assert len(pairs) == 10
+        sizes.append(sum(t.numel() * t.itemsize for t in pairs.values()))
+    assert sizes[1] == sizes[0] / 2
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_pictures_longer_than_a_chunk_are_moved_alike(monkeypatch, half):
+    function, found = quadratic(1e2, dtype=torch.float32), []
+    for chunk in (module.CHUNK, 7):
+        monkeypatch.setattr(module, "CHUNK", chunk)
+        found.append(run(function, torch.zeros(40), 60, half=half)[0])
+    assert found == pytest.approx([0, 0], abs=1e-3 * float(function(torch.zeros(40))))
+
+
+def test_the_memory_is_no_longer_than_was_asked():
+    optimizer = LBFGS(Counted(quadratic(1e3)), torch.zeros(40, dtype=torch.float64), history=3)
+    for _ in range(9):
+        optimizer.step()
+    tensors, facts = optimizer.state()
+    assert len(tensors) == 2 + 2 * 3 and len(facts["scales"]) == 3

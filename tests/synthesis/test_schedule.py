@@ -1,11 +1,14 @@
-"""The schedule: from coarse to fine, and the big network where its work is worth it."""
+"""The schedule: from coarse to fine, the big network where its work is worth it, and an optimizer that fits."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from impasto.synthesis.options import StyleTransferOptions as Options
-from impasto.synthesis.schedule import schedule
+from impasto.synthesis.options import TextureOptions
+from impasto.synthesis.schedule import ADAM_ABOVE, HALF_ABOVE, LONGEST_HISTORY, SHORTEST_HISTORY, schedule, stage
 
-SIZES = pytest.mark.parametrize("size", [(16, 16), (60, 90), (512, 384), (2000, 700)])
+SIZES = pytest.mark.parametrize("size", [(16, 16), (60, 90), (512, 384), (2000, 700), (6144, 8192)])
 QUALITIES = ("draft", "good", "best")
 
 
@@ -20,8 +23,8 @@ def test_stages_go_from_coarse_to_fine_and_end_at_the_size(size, quality, networ
     stages = schedule(size, Options(quality=quality, network=network))
     areas = [stage.size[0] * stage.size[1] for stage in stages]
     assert stages[-1].size == size and areas == sorted(areas)
-    assert all(stage.steps > 0 and stage.history > 0 and stage.cost > 0 for stage in stages)
     for stage in stages:
+        assert stage.steps > 0 and stage.cost > 0
         assert stage.size[0] * size[1] == pytest.approx(stage.size[1] * size[0], rel=0.1)
 
 
@@ -61,3 +64,68 @@ def test_a_big_network_is_left_out_finishes_or_does_everything(size):
 def test_a_step_of_a_big_network_is_known_to_cost_more():
     pocket, *_, big = schedule((96, 96), Options(network="vgg19"))
     assert big.cost / big.steps > 2 * pocket.cost / pocket.steps
+
+
+def test_steps_that_are_asked_for_are_those_of_the_finest_scale():
+    stages = schedule((800, 600), Options(steps=10))
+    assert stages[-1].steps == 10 and all(stage.steps > 10 for stage in stages[:-1])
+
+
+# Scales
+
+
+@pytest.mark.parametrize("scales", [1, 2, 3])
+def test_as_many_scales_as_are_asked_for_the_finest_ones(scales):
+    stages, every = schedule((1600, 1200), Options(scales=scales)), schedule((1600, 1200), Options())
+    assert [stage.size for stage in stages] == [stage.size for stage in every][-scales:]
+
+
+def test_more_scales_than_there_are_are_all():
+    assert schedule((300, 200), Options(scales=20)) == schedule((300, 200), Options())
+
+
+@given(
+    st.integers(1, 60).map(lambda n: 16 * n),
+    st.integers(1, 60).map(lambda n: 16 * n),
+    st.sampled_from([2, 4, 8, 16]),
+    st.none() | st.integers(1, 4),
+)
+def test_sides_of_what_is_tileable_are_multiples(height, width, multiple, scales):
+    stages = schedule((height, width), TextureOptions(scales=scales), multiple)
+    assert stages[-1].size == (height, width)
+    for one in stages:
+        assert min(one.size) >= multiple and not any(side % multiple for side in one.size)
+        assert one.size[0] <= height and one.size[1] <= width
+
+
+# Optimizers
+
+MEGA = st.floats(0.01, 120)
+
+
+@given(MEGA)
+def test_adam_moves_what_is_larger_than_a_threshold(megapixels):
+    side = round((megapixels * 1e6) ** 0.5)
+    found = stage((side, side), "pocket", 10, Options())
+    assert found.optimizer == ("adam" if side * side > ADAM_ABOVE else "lbfgs")
+    for chosen in ("lbfgs", "adam"):
+        assert stage((side, side), "pocket", 10, Options(optimizer=chosen)).optimizer == chosen
+
+
+@given(MEGA, MEGA)
+def test_the_history_is_shorter_and_coarser_the_larger_the_picture(one, other):
+    small, large = (
+        stage((round(m * 1e3), 1000), "pocket", 10, Options(optimizer="lbfgs")) for m in sorted((one, other))
+    )
+    assert LONGEST_HISTORY >= small.history >= large.history >= SHORTEST_HISTORY
+    assert small.half <= large.half
+    assert large.half == (large.size[0] * large.size[1] > HALF_ABOVE)
+
+
+def test_pictures_in_memory_are_counted_by_history_and_precision():
+    full, half, adam = (
+        stage(size, "pocket", 10, Options(optimizer=optimizer))
+        for size, optimizer in (((100, 100), "lbfgs"), ((4000, 4000), "lbfgs"), ((100, 100), "adam"))
+    )
+    assert full.pictures == 10 + 2 * full.history and half.pictures == 10 + half.history
+    assert adam.history == 0 and adam.pictures < half.pictures

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from impasto.cli.output import checked_output, first_process, listener, report
+from impasto.cli.output import checked_output, first_process, listener, report, shown_default
 from impasto.cli.terminal import QUIET, Voice, say
 from impasto.synthesis.options import InversionOptions
 
@@ -23,7 +23,8 @@ def invert(
     run: Path | None = None,
     sheet: Annotated[bool, Parameter(negative="")] = False,
     options: Annotated[
-        InversionOptions, Parameter(name="*", group="Inversion", consume_multiple=True, negative="")
+        InversionOptions,
+        Parameter(name="*", group="Inversion", consume_multiple=True, negative="", show_default=shown_default),
     ] = InversionOptions(),
     voice: Voice = QUIET,
 ) -> int:

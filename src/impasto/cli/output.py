@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.terminal import Voice, complain, first_process, say
 from impasto.errors import UsageError
@@ -15,7 +15,13 @@ from impasto.runs.bar import ProgressBar, Silence
 if TYPE_CHECKING:
     from impasto.synthesis.session import SynthesisResult
 
-__all__ = ["checked_output", "default_output", "first_process", "listener", "report"]
+__all__ = ["checked_output", "default_output", "first_process", "listener", "report", "shown_default"]
+
+
+def shown_default(value: object) -> Any:
+    """A default as the help says it: several values as words; None, which is not shown, for none."""
+    words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return None if value in (None, ()) else words
 
 
 def listener(voice: Voice) -> ProgressBar | Silence:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from impasto.cli.output import checked_output, first_process, listener, report
+from impasto.cli.output import checked_output, first_process, listener, report, shown_default
 from impasto.cli.terminal import QUIET, Voice, complain, say
 from impasto.errors import UsageError
 from impasto.synthesis.options import StyleTransferOptions
@@ -17,7 +17,7 @@ from impasto.synthesis.options import StyleTransferOptions
 if TYPE_CHECKING:
     from impasto.synthesis.plan import Plan
 
-Paths = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")]
+Paths = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="", show_default=shown_default)]
 
 
 def stylize(
@@ -30,7 +30,8 @@ def stylize(
     plan: Annotated[bool, Parameter(negative="")] = False,
     sweep: Literal["taps", "loss", "strength"] | None = None,
     options: Annotated[
-        StyleTransferOptions, Parameter(name="*", group="Style", consume_multiple=True, negative="")
+        StyleTransferOptions,
+        Parameter(name="*", group="Style", consume_multiple=True, negative="", show_default=shown_default),
     ] = StyleTransferOptions(),
     voice: Voice = QUIET,
 ) -> int:
@@ -41,7 +42,7 @@ def stylize(
     and a folder with --out: what is done is skipped, and a bad file does not stop the others.
 
     Large pictures are worked in tiles, with the same result as in one piece. `torchrun --nproc-per-node 2 -m impasto
-    stylize ...` spreads the tiles over processes.
+    stylize ...` spreads the tiles over processes (with --run: `-m -- impasto`, or torchrun takes the flag for its own).
 
     Examples:
 

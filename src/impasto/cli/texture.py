@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from impasto.cli.output import checked_output, listener, report
+from impasto.cli.output import checked_output, listener, report, shown_default
 from impasto.cli.terminal import QUIET, Voice
 from impasto.synthesis.options import TextureOptions
 
@@ -22,7 +22,8 @@ def texture(
     preview: Path | None = None,
     run: Path | None = None,
     options: Annotated[
-        TextureOptions, Parameter(name="*", group="Texture", consume_multiple=True, negative="")
+        TextureOptions,
+        Parameter(name="*", group="Texture", consume_multiple=True, negative="", show_default=shown_default),
     ] = TextureOptions(),
     voice: Voice = QUIET,
 ) -> int:

@@ -1,1 +1,1 @@
-"""synthesis: moves pixels downhill; the engine and style transfer."""
+"""synthesis: moves pixels downhill: the engine, style transfer, texture synthesis and feature inversion."""

@@ -27,9 +27,10 @@ class Adam:
         self._steps = steps
         self._rate = rate
         self._made = 0
+        start = start.clone(memory_format=torch.contiguous_format)
         self._first = torch.zeros_like(start)
         self._second = torch.zeros_like(start)
-        self.point = evaluate(start.clone())
+        self.point = evaluate(start)
 
     def step(self) -> bool:
         """Go to the next point; False where no rate is small enough to get anywhere."""

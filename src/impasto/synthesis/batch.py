@@ -82,6 +82,8 @@ def stylize_batch(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImpastoError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    if gone := next((style for style in styles if not Path(style).is_file()), None):
+        raise UsageError(f"the style {gone} does not exist: check the name")
     fitted: Fitted = {}
     for content, place in places:
         try:

@@ -95,7 +95,7 @@ class LBFGS:
         self._evaluate = evaluate
         self._first_step = first_step
         self._memory = Memory(history, torch.float16 if half else start.dtype)
-        self.point = evaluate(start)
+        self.point = evaluate(start.contiguous())
 
     def step(self) -> bool:
         """Go to the next point; False, staying where it is, where no step goes down."""

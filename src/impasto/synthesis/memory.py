@@ -77,19 +77,24 @@ def lay_out(
     standing = stage.pictures * 12 * pixels + (targets if place == "memory" else 0)
     free = free_memory(device) * FREE_SHARE
     limit = free if device.type == "cuda" else min(free, memory * GIB - BASE)
+    if standing > free:  # before millions of tiles are laid out
+        raise _too_large(stage, taps, standing, free)
     budget = max(limit - standing, min(SMALLEST_BUDGET, free - standing))
     tiles = _largest(stage.size, taps, each, budget, tile, reach, wraps)
     working = each * _seen(tiles)
     if standing + working > free and tile is None:
-        fits = int(max(stage.size) * (free / (standing + working)) ** 0.5)
-        raise ImpastoError(
-            f"{stage.size[1]}×{stage.size[0]} pixels on {taps.network.name} need about "
-            f"{(standing + working + BASE) / GIB:.1f} GiB and {free_memory(device) / GIB:.1f} are free: "
-            f"--size {fits} would fit"
-        )
+        raise _too_large(stage, taps, standing + working, free)
     mine = math.ceil(len(tiles.tiles) / world())
     kept = max(1, min(mine, int(budget / working))) if working else 1
     return Layout(tiles, kept, place, standing + working * kept + BASE)
+
+
+def _too_large(stage: Stage, taps: Taps, needed: float, free: float) -> ImpastoError:
+    fits = int(max(stage.size) * (free / needed) ** 0.5)
+    return ImpastoError(
+        f"{stage.size[1]}×{stage.size[0]} pixels on {taps.network.name} need about {(needed + BASE) / GIB:.1f} GiB and "
+        f"{free / FREE_SHARE / GIB:.1f} are free: --size {fits} would fit"
+    )
 
 
 def _largest(

@@ -154,7 +154,7 @@ class Objective:
         """Backpropagate a tile's share: the gradient and the local terms are added to, in place."""
         with torch.enable_grad():
             terms = self._local_terms(index, tile, begun)
-        local_sum = torch.stack(list(terms.values())).sum()
+            local_sum = torch.stack(list(terms.values())).sum()
         outputs, weights = [local_sum], [torch.ones_like(local_sum)]
         for one, sums in begun.sums.items():
             for name, slope in upstream[one].items():

@@ -62,7 +62,11 @@ class SynthesisOptions(BaseModel):
     ] = None
     scales: Annotated[
         int | None,
-        Field(ge=1, le=20, description="How many scales, each half the size of the next. Default: down to 96 pixels."),
+        Field(
+            ge=1,
+            le=20,
+            description="How many scales at most, each half the size of the next. Default: down to 96 pixels.",
+        ),
     ] = None
     average: Annotated[
         float,

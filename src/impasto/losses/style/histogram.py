@@ -137,6 +137,7 @@ HISTOGRAM = StyleLoss(
     target=marginals,
     distance=lambda sums, target: transport_costs(sums, target).sum(),
     size=lambda target: float(variances(target).sum()),
+    content_factor=1.4,
 )
 
 SLICED = StyleLoss(
@@ -144,4 +145,5 @@ SLICED = StyleLoss(
     target=marginals,
     distance=lambda sums, target: transport_costs(sums, target).mean(),
     size=lambda target: float(variances(target).mean()),
+    content_factor=1.7,
 )

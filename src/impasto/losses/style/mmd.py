@@ -133,6 +133,7 @@ MMD_LINEAR = StyleLoss(
     target=lambda sums: mean(sums).detach(),
     distance=linear_distance,
     size=lambda target: float(target.square().sum()),
+    content_factor=0.33,
 )
 
 MMD_POLYNOMIAL = StyleLoss(
@@ -140,6 +141,7 @@ MMD_POLYNOMIAL = StyleLoss(
     target=lambda sums: Moments(mean(sums).detach(), gram(sums).detach()),
     distance=polynomial_distance,
     size=lambda target: float(target.gram.square().sum() + 2 * target.gram.trace() * target.mean.square().sum()),
+    content_factor=0.8,
 )
 
 MMD_GAUSSIAN = StyleLoss(
@@ -148,4 +150,5 @@ MMD_GAUSSIAN = StyleLoss(
     distance=gaussian_distance,
     # ‖z‖ is 1, so this is the mean distance of a picture that repeats one of the painting's positions everywhere
     size=lambda target: float(1 - target.square().sum()),
+    content_factor=0.85,
 )
