@@ -1,6 +1,7 @@
 """Adam: Kingma and Ba's steps, a rate that decays, and no step to where the loss is no number."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -49,7 +50,7 @@ def test_the_rate_falls_to_a_tenth_over_the_second_half():
     # a constant gradient makes every step as long as the rate
     assert moves[:50] == pytest.approx([0.01] * 50, rel=1e-3)
     assert moves[75] == pytest.approx(0.0055, rel=0.03) and moves[99] == pytest.approx(0.00118, rel=0.03)
-    falls = [a - b for a, b in zip(moves[50:], moves[51:], strict=False)]
+    falls = [a - b for a, b in pairwise(moves[50:])]
     assert falls == pytest.approx([falls[10]] * len(falls), rel=0.05)
 
 

@@ -127,7 +127,9 @@ def test_a_style_is_measured_within_its_mask(network):
     other = style.clone()
     other[..., 60:] = 1 - other[..., 60:]
     terms = [
-        style_terms(taps, [Style(picture, mask=mask)], [("gram", 1.0)], taps.names, start=(content, whole((48, 56)), []))
+        style_terms(
+            taps, [Style(picture, mask=mask)], [("gram", 1.0)], taps.names, start=(content, whole((48, 56)), [])
+        )
         for picture in (style, other)
     ]
     for one, two in zip(*terms, strict=True):

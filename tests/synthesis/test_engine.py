@@ -54,7 +54,9 @@ def test_losses_are_those_of_the_picture_told_with_them(optimizer):
     descent = begin(stretched, 8, optimizer=optimizer)
     for point in descent:
         terms = {name: float(value) for name, value in stretched(point.x).items()}
-        assert point.terms == pytest.approx(terms, rel=1e-4) and point.loss == pytest.approx(sum(terms.values()), rel=1e-4)
+        assert point.terms == pytest.approx(terms, rel=1e-4) and point.loss == pytest.approx(
+            sum(terms.values()), rel=1e-4
+        )
         assert torch.equal(descent.image, point.x) and not point.x.requires_grad
         assert descent.losses[-1] == point.loss
 

@@ -27,7 +27,10 @@ def scene(*size: int, seed: int = 0) -> torch.Tensor:
 def test_sums_are_those_of_the_whole_maps(taps, side):
     picture, region = scene(*SIZE), scene(*SIZE, seed=1)[:, :1]
     wanted = [
-        Summed(tap, statistic, at) for tap in NAMES for statistic in (SECOND_MOMENTS, DIAGONAL_MOMENTS) for at in (None, 0)
+        Summed(tap, statistic, at)
+        for tap in NAMES
+        for statistic in (SECOND_MOMENTS, DIAGONAL_MOMENTS)
+        for at in (None, 0)
     ]
     found = measure(taps, tiling(SIZE, side, taps.geometry()), picture, wanted, [region])
     features = taps(picture)
@@ -63,7 +66,7 @@ def test_processes_share_the_tiles_or_all_work_all_of_them(taps, monkeypatch, wo
         shares.append([index for index, _ in shared(tiles)])
     assert [len(share) for share in shares] == counts
     if world <= 9:
-        assert sorted(sum(shares, [])) == list(range(9))
+        assert sorted(index for share in shares for index in share) == list(range(9))
 
 
 # Patches
@@ -107,7 +110,5 @@ def test_patches_of_a_region_lie_in_it(taps):
     region[..., :32] = 1
     left = picture.clone()
     left[..., 48:] = 0.5  # what is far from the region does not matter
-    one, other = (
-        sample_patches(taps, whole((64, 64)), image, "relu2_2", 10**6, [region]) for image in (picture, left)
-    )
+    one, other = (sample_patches(taps, whole((64, 64)), image, "relu2_2", 10**6, [region]) for image in (picture, left))
     assert 0 < len(one) < 30 * 30 * 0.6 and torch.equal(one, other)

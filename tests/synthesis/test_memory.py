@@ -97,8 +97,8 @@ def refusal(taps: Taps, size: tuple[int, int], **more) -> str:
 
 
 def test_a_huge_picture_is_refused_in_one_line_with_its_size_and_network(taps):
-    message = refusal(taps, (50_000, 60_000))
-    assert "60000×50000" in message and "pocket" in message and "GiB" in message
+    message = refusal(taps, (150_000, 200_000))
+    assert "200000×150000" in message and "pocket" in message and "GiB" in message
 
 
 @pytest.mark.parametrize("size", [(6000, 8000), (8000, 6000), (16000, 16000), (2000, 40000)])
@@ -107,6 +107,16 @@ def test_the_size_that_is_offered_fits_and_is_not_timid(taps, a_machine_of, size
     offered = int(re.search(r"--size (\d+)", refusal(taps, size))[1])
     layout(taps, fit(size, offered))
     refusal(taps, fit(size, round(2 * offered)))
+
+
+def test_a_picture_that_wraps_is_refused_with_a_size_too(taps, a_machine_of):
+    a_machine_of(1)
+    assert 500 < int(re.search(r"--size (\d+)", refusal(taps, (8000, 8000), wraps=True))[1]) < 4000
+
+
+def test_a_tile_that_was_chosen_does_not_make_room_for_the_pictures(taps, a_machine_of):
+    a_machine_of(1)
+    assert "would fit" in refusal(taps, (16000, 16000), tile=512)
 
 
 def test_processes_get_a_tile_each_at_least(taps, monkeypatch):
@@ -199,5 +209,4 @@ def test_what_is_expected_is_about_what_is_taken(tile):
     assert done.returncode == 0, done.stderr
     expected, peak, tiles = map(float, done.stdout.split())
     assert tiles == (9 if tile else 1)
-    print(expected / GIB, peak / GIB)
     assert 0.5 < expected / peak < 2

@@ -23,9 +23,9 @@ def test_stages_go_from_coarse_to_fine_and_end_at_the_size(size, quality, networ
     stages = schedule(size, Options(quality=quality, network=network))
     areas = [stage.size[0] * stage.size[1] for stage in stages]
     assert stages[-1].size == size and areas == sorted(areas)
-    for stage in stages:
-        assert stage.steps > 0 and stage.cost > 0
-        assert stage.size[0] * size[1] == pytest.approx(stage.size[1] * size[0], rel=0.1)
+    for one in stages:
+        assert one.steps > 0 and one.cost > 0
+        assert one.size[0] * size[1] == pytest.approx(one.size[1] * size[0], rel=0.1)
 
 
 def test_a_large_picture_begins_small():

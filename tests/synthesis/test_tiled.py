@@ -22,7 +22,6 @@ EVERY_LOSS = pytest.mark.parametrize("loss", sorted(STYLE_LOSSES))
 STYLE_TAPS = ("relu1_1", "relu2_2", "relu3_1")
 
 
-
 def scene(size: tuple[int, int], seed: int, dtype: torch.dtype = torch.float64, grain: int = 7) -> Tensor:
     """Coloured blobs, some of them beyond what a file can hold."""
     chance = torch.Generator().manual_seed(seed)
@@ -291,7 +290,9 @@ def test_the_smoothness_of_a_picture_that_wraps_counts_its_seam(pocket):
     image = torch.zeros(1, 3, 48, 64, dtype=torch.float64)
     image[..., 32:] = 1  # an edge in the middle, and one at the seam
     values = {
-        wraps: make(pocket(), (48, 64), 32, style_taps=(), content_taps=("relu1_1",), wraps=wraps)(image).terms["smooth"]
+        wraps: make(pocket(), (48, 64), 32, style_taps=(), content_taps=("relu1_1",), wraps=wraps)(image).terms[
+            "smooth"
+        ]
         for wraps in (False, True)
     }
     assert values[True] == pytest.approx(2 * values[False], rel=0.05)

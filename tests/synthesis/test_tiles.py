@@ -129,10 +129,7 @@ def test_every_position_is_the_own_one_of_one_tile_which_sees_all_that_it_sees(p
             continue  # an unpadded network's first field begins at the first pixel
         for axis, along in enumerate(("rows", "columns")):
             length = found.size[axis]
-            if found.wraps:
-                there = length // of.stride
-            else:
-                there = positions(length, of, padded)
+            there = length // of.stride if found.wraps else positions(length, of, padded)
             owned = []
             for seen, tile in {(getattr(t, f"seen_{along}"), t) for t in found.tiles}:
                 if getattr(tile, "columns" if axis == 0 else "rows")[0] != 0:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ImpastoError
+from impasto.images.resize import fit
 from impasto.networks import Taps
 from impasto.synthesis.content_targets import Place, place_for
 from impasto.synthesis.processes import world
-from impasto.synthesis.schedule import Stage
+from impasto.synthesis.schedule import Stage, smaller
 from impasto.synthesis.tiles import Tiling, tiling
 
 GIB = 2**30
@@ -24,6 +25,7 @@ BASE = 0.7 * GIB  # Python, torch and the networks' weights
 FREE_SHARE = 0.8  # of what is free, this part is counted on
 SMALLEST_BUDGET = 0.5 * GIB  # for the network, where pictures alone take up what may be used
 CONTENT_IN_MEMORY = 0.5 * GIB
+SMALLEST_OFFER = 64  # pixels on the longest side
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,39 @@ def lay_out(
         ImpastoError: It does not fit; the message says how much it needs and which size would fit.
         UsageError: The network cannot be tiled, or not in tiles of that side.
     """
+
+    def attempt(stage: Stage, wraps: bool) -> tuple[Layout | None, float, float]:
+        return _laid_out(stage, taps, content_taps, memory, tile, device, reach, wraps)
+
+    layout, needed, free = attempt(stage, wraps)
+    if layout is None or (needed > free and tile is None):
+        fits = int(max(stage.size) * (free / needed) ** 0.5)
+        # a smaller picture's history is longer and finer: what is offered must fit with it (that it may have to be
+        # rounded to wrap is told when it is asked for)
+        while fits > SMALLEST_OFFER:
+            _, less, free = attempt(smaller(stage, fit(stage.size, fits)), False)
+            if less <= free:
+                break
+            fits = int(fits * 0.95)
+        raise ImpastoError(
+            f"{stage.size[1]}×{stage.size[0]} pixels on {taps.network.name} need about "
+            f"{(needed + BASE) / GIB:.1f} GiB and {free / FREE_SHARE / GIB:.1f} are free: "
+            f"--size {fits} would fit"
+        )
+    return layout
+
+
+def _laid_out(
+    stage: Stage,
+    taps: Taps,
+    content_taps: Sequence[str],
+    memory: float,
+    tile: int | None,
+    device: torch.device,
+    reach: int,
+    wraps: bool,
+) -> tuple[Layout | None, float, float]:
+    """The layout, None where not even the pictures fit; the bytes that it needs at least, and those that are free."""
     pixels = stage.size[0] * stage.size[1]
     each = bytes_per_pixel(taps, device)
     targets = content_bytes(taps, content_taps, device) * pixels
@@ -78,23 +113,13 @@ def lay_out(
     free = free_memory(device) * FREE_SHARE
     limit = free if device.type == "cuda" else min(free, memory * GIB - BASE)
     if standing > free:  # before millions of tiles are laid out
-        raise _too_large(stage, taps, standing, free)
+        return None, standing, free
     budget = max(limit - standing, min(SMALLEST_BUDGET, free - standing))
     tiles = _largest(stage.size, taps, each, budget, tile, reach, wraps)
     working = each * _seen(tiles)
-    if standing + working > free and tile is None:
-        raise _too_large(stage, taps, standing + working, free)
     mine = math.ceil(len(tiles.tiles) / world())
     kept = max(1, min(mine, int(budget / working))) if working else 1
-    return Layout(tiles, kept, place, standing + working * kept + BASE)
-
-
-def _too_large(stage: Stage, taps: Taps, needed: float, free: float) -> ImpastoError:
-    fits = int(max(stage.size) * (free / needed) ** 0.5)
-    return ImpastoError(
-        f"{stage.size[1]}×{stage.size[0]} pixels on {taps.network.name} need about {(needed + BASE) / GIB:.1f} GiB and "
-        f"{free / FREE_SHARE / GIB:.1f} are free: --size {fits} would fit"
-    )
+    return Layout(tiles, kept, place, standing + working * kept + BASE), standing + working, free
 
 
 def _largest(

@@ -25,8 +25,8 @@ from impasto.synthesis.tiles import Tile, Tiling, tiling
 
 OUT_OF_RANGE_WEIGHT = 20.0
 
-# What the allocator says on Linux, and elsewhere; and oneDNN, which has no memory left to set a convolution up.
-MEMORY_FULL = ("can't allocate memory", "not enough memory", "could not create a ")
+# What the allocator says on Linux, and elsewhere; C++; and oneDNN, which has no memory left to set a convolution up.
+MEMORY_FULL = ("can't allocate memory", "not enough memory", "std::bad_alloc", "could not create a primitive")
 
 log = logging.getLogger("impasto")
 

@@ -95,6 +95,17 @@ def stage(size: tuple[int, int], network: str, steps: int, options: SynthesisOpt
     optimizer = options.optimizer
     if optimizer == "auto":
         optimizer = "adam" if pixels > ADAM_ABOVE else "lbfgs"
+    return _stage(size, network, steps, optimizer)
+
+
+def smaller(stage: Stage, size: tuple[int, int]) -> Stage:
+    """The stage at a smaller size, with the optimizer that takes more memory where Adam is there by its size alone."""
+    pixels = size[0] * size[1]
+    return _stage(size, stage.network, stage.steps, stage.optimizer if pixels > ADAM_ABOVE else "lbfgs")
+
+
+def _stage(size: tuple[int, int], network: str, steps: int, optimizer: str) -> Stage:
+    pixels = size[0] * size[1]
     if optimizer == "adam":
         return Stage(size, network, steps, "adam", 0)
     history = min(LONGEST_HISTORY, max(SHORTEST_HISTORY, round(HISTORY_MEGAPIXELS * 1e6 / pixels)))
