@@ -31,10 +31,17 @@ def main() -> None:
     content, style, image = (torch.rand(1, 3, options.size, options.size) for _ in range(3))
     taps = networks.Taps(vgg, STYLE + CONTENT)
     print("| loss | bare (s) | ours (s) | ratio |\n|---|---|---|---|")
-    bare = with_autograd(Bare(vgg, content, style))
+    plain = Bare(vgg, content, style)
+    bare = with_autograd(lambda x: {"total": plain(x)})
     for name in options.losses:
         ours = style_transfer_objective(
-            taps, content, [Style(style)], losses=[(name, 1.0)], style_taps=STYLE, content_taps=CONTENT, strength=0.5
+            taps,
+            content,
+            [Style(lambda: style)],
+            losses=[(name, 1.0)],
+            style_taps=STYLE,
+            content_taps=CONTENT,
+            strength=0.5,
         )
         seconds = {"bare": [], "ours": []}
         for _ in range(options.rounds):

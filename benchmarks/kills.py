@@ -20,6 +20,7 @@ from impasto.images import read
 WORK = """
 import sys
 from pathlib import Path
+from impasto.runs.directory import RunDirectory
 from impasto.runs.options_file import validate
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.resume import resume
@@ -27,7 +28,8 @@ from impasto.synthesis.run import make_in_run
 from impasto.synthesis.stylize import prepare
 run, content, style = map(Path, sys.argv[1:4])
 if (run / "manifest.json").exists():
-    resume(run)
+    if RunDirectory.open(run).status != "finished":  # killed after its last deed
+        resume(run)
 else:
     options = validate(StyleTransferOptions, {"size": 256, "steps": 30, "optimizer": sys.argv[4], "average": 0.5, "tile": 128})
     make_in_run(prepare(content, [style], options), run, every=0)

@@ -12,6 +12,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from impasto.images.resize import fit, pyramid, resize, size_of
 from impasto.synthesis.calibration import Style, style_transfer_objective
 from impasto.synthesis.engine import Descent, Walk
 from impasto.synthesis.point import Evaluate, Point
-from impasto.synthesis.preparation import style_size
+from impasto.synthesis.preparation import sized, style_size
 from impasto.synthesis.stylize import enlarge
 
 STEPS = {0: 30, 1: 60, 2: 80}
@@ -61,7 +62,7 @@ def paint(network: networks.Network, photo: torch.Tensor, style: torch.Tensor, s
     for index, at in enumerate(sizes):
         content = resize(photo, at).clamp(0, 1)
         objective = style_transfer_objective(
-            taps, content, [Style(resize(style, style_size(size_of(style), at, 1.0)).clamp(0, 1))],
+            taps, content, [Style(partial(sized, style, style_size(size_of(style), at, 1.0), style.device))],
             losses=[("gram", 1.0)], style_taps=network.style_taps, content_taps=network.content_taps, strength=0.5,
         )  # fmt: skip
         start = content if image is None else enlarge(image, content, smaller, with_detail=way != "enlarge")

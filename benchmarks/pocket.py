@@ -142,7 +142,7 @@ def print_times(vgg: networks.Network, size: int, rounds: int = 7) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in objectives}
     built = {
         name: style_transfer_objective(
-            networks.Taps(net, (*taps, *content)), image, [Style(style)], losses=[("gram", 1.0)],
+            networks.Taps(net, (*taps, *content)), image, [Style(lambda: style)], losses=[("gram", 1.0)],
             style_taps=taps, content_taps=content, strength=0.5,
         )
         for name, (net, taps, content) in objectives.items()

@@ -8,6 +8,7 @@ uv run python benchmarks/tiling.py --cost --network vgg19 --sizes 1536
 import argparse
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -108,8 +109,8 @@ def objective(
         left = F.interpolate(soft, size=size, mode="bilinear")
         regions = [left, 1 - left]
     styles = [
-        Style(picture("paintings", "starry_night_google.jpg", (250, 199)), 1.0, region=0 if masks else None),
-        Style(picture("paintings", "the_scream.jpg", (211, 260)), 2.0, region=1 if masks else None),
+        Style(partial(picture, "paintings", "starry_night_google.jpg", (250, 199)), 1.0, region=0 if masks else None),
+        Style(partial(picture, "paintings", "the_scream.jpg", (211, 260)), 2.0, region=1 if masks else None),
     ]
     terms = style_terms(taps, styles, [(loss, 1.0)], style_taps, start=(content, tiles, regions))
     targets = ContentTargets(Taps(network, content_taps), content, tiles)

@@ -89,6 +89,32 @@ def test_a_folder_that_cannot_be_made_is_said(capsys: Output) -> None:
     assert "file/out" in err and err.count("\n") == 1
 
 
+def test_ctrl_c_ends_the_batch_and_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    from impasto.runs.bar import Silence
+
+    events = []
+
+    def interrupt(self: Silence, event: object) -> None:
+        events.append(event)
+        if len(events) == 5:
+            raise KeyboardInterrupt
+
+    Path("bad.jpg").write_text("words")
+    assert batch("a.png", "bad.jpg", "b.png", "c.png", more=("--scales", "1")) == 1
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(Silence, "__call__", interrupt)
+        options = ("--scales", "1", "--strength", "0.9", "--json")
+        assert batch("a.png", "bad.jpg", "b.png", "c.png", more=options) == 1
+    out, err = capsys.readouterr()
+    said = [json.loads(line)["error"] for line in err.splitlines()]
+    assert said[0] == "stopped: 1 of 4 are done; the same command goes on"
+    assert len(said) == 2 and said[1].startswith("bad.jpg was not painted")
+    assert [item["status"] for item in json.loads(out)["items"]] == ["painted", "failed"]
+    assert batch("a.png", "b.png", "c.png", more=options[:-1]) == 0
+    assert [line.endswith("(was there)") for line in capsys.readouterr().out.splitlines()] == [True, False, False]
+
+
 def test_a_batch_that_was_stopped_goes_on_where_it_was(start: Callable[..., Any]) -> None:
     for number in range(40):
         os.link("a.png", f"copy{number}.png")

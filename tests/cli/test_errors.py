@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -94,6 +95,8 @@ WRONG = {
     "pipe": (["pipe", "painting.png"], ["pipe"]),
     "format": (["photo.png", "painting.png", "--out", "out.docx"], ["out.docx", ".png"]),
     "no format": (["photo.png", "painting.png", "--out", "out"], ["out", ".png"]),
+    "sweep in a run": (["photo.png", "painting.png", "--sweep", "taps", "--run", "new"], ["--run", "--sweep"]),
+    "plan with a preview": (["photo.png", "painting.png", "--plan", "--preview", "now.png"], ["--preview", "--plan"]),
     "preview's format": (["photo.png", "painting.png", "--preview", "now.docx"], ["now.docx", ".png"]),
 }
 
@@ -315,6 +318,27 @@ def test_a_machine_is_told_in_json(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(["stylize", "photo.png", "painting.png", *arguments, "--json"]) == code
         out, err = capsys.readouterr()
         assert out == "" and err.count("\n") == 1 and list(json.loads(err)) == ["error"]
+
+
+@pytest.mark.parametrize("machine", [False, True])
+def test_each_process_tells_what_has_failed_in_it_alone(
+    machine: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from impasto import ImpastoError
+    from impasto.synthesis import stylize as craft
+
+    flags = ["--json"] if machine else []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        for failure in (ImpastoError("full"), MemoryError("full memory"), ZeroDivisionError("full")):
+            monkeypatch.setattr(craft, "prepare", Mock(side_effect=failure))
+            assert run(["stylize", "photo.png", "painting.png", *flags]) == 1
+            err = capsys.readouterr().err
+            line = json.loads(err)["error"] if machine else err.removeprefix("impasto: ")
+            assert line.startswith(f"process {rank}: ") and err.count("\n") == 1
+        assert run(["stylize", "none.png", "painting.png", *flags]) == 2
+        assert capsys.readouterr().err.count("none.png does not exist") == (rank == "0")
 
 
 def test_a_traceback_is_shown_to_who_asks_for_it() -> None:

@@ -53,3 +53,16 @@ def test_the_sheet_shows_every_layer_from_both_starts(folder: Path, capsys: Outp
     assert len(facts["labels"]) == 2 * (1 + len(relus)) and facts["out"] == "photo-inversions.png"
     assert {path.name for path in folder.iterdir()} == {"photo.png", "photo-inversions.png"}
     assert read("photo-inversions.png").height > 4 * 192
+
+
+def test_ctrl_c_ends_the_sheet_with_the_pictures_so_far(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    from impasto.runs.bar import Silence
+
+    def interrupt(self: Silence, event: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Silence, "__call__", interrupt)
+    assert run(["invert", "photo.png", "--sheet", "--size", "32", "--steps", "2", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["labels"] == ["pixels, noise (interrupted)"] and "interrupted" in json.loads(err)["error"]
+    assert read("photo-inversions.png").height > 192

@@ -194,6 +194,21 @@ def test_a_run_killed_between_its_picture_and_its_last_note_is_finished_by_resum
     assert RunDirectory.open("run").read_log() == history
 
 
+def test_a_picture_is_written_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from impasto.synthesis.session import SynthesisResult
+
+    written, save = [], SynthesisResult.save
+
+    def counted(self: SynthesisResult, path: Path | str) -> Path:
+        written.append(str(path))
+        return save(self, path)
+
+    monkeypatch.setattr(SynthesisResult, "save", counted)
+    for flags in (["--out", "one.png"], ["--out", "two.png", "--run", "run"]):
+        assert run(["stylize", "photo.png", "painting.png", "--steps", "2", *flags]) == 0
+    assert written == ["one.png", str(folder / "two.png")]
+
+
 # Interrupted
 
 
@@ -206,7 +221,7 @@ def test_ctrl_c_writes_the_best_picture_and_resuming_finishes_it(start: Callable
         time.sleep(0.01)
     process.kill(signal.SIGINT)
     code, out, err = process.wait()
-    assert code == 1 and err == "impasto: interrupted: this is the best picture so far\n" and out.startswith("out.png")
+    assert code == 1 and err == "impasto: interrupted: this is the picture so far\n" and out.startswith("out.png")
     assert (read("out.png").width, read("out.png").height) == (200, 150)
     assert json.loads(read_recipe("out.png") or "")["finished"] is False
     assert RunDirectory.open("run").status == "interrupted"

@@ -231,10 +231,39 @@ def test_a_sweep_writes_a_contact_sheet(
     assert capsys.readouterr().out == f"mine.jpg  {len(facts['labels'])} pictures\n"
 
 
+def test_a_plan_is_printed_by_the_first_process_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert run(["stylize", "photo.png", "painting.png", "--size", "64", "--plan"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 # Ctrl-C
 
 
-def test_ctrl_c_keeps_the_best_picture_so_far(folder: Path, start: Callable[..., Any]) -> None:
+def test_ctrl_c_ends_a_sweep_with_the_pictures_so_far(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from impasto.runs.bar import Silence
+
+    events = []
+
+    def interrupt(self: Silence, event: object) -> None:
+        events.append(event)
+        if len(events) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Silence, "__call__", interrupt)
+    flags = ["--size", "48", "--steps", "3", "--scales", "1", "--sweep", "strength", "--json"]
+    assert run(["stylize", "photo.png", "painting.png", *flags]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["labels"] == ["strength 0.1", "strength 0.25 (interrupted)"] and len(events) == 4
+    assert json.loads(err) == {"error": "interrupted: these are the pictures so far"}
+    assert names(folder) == {"photo.png", "painting.png", "photo-strength.png"}
+
+
+def test_ctrl_c_keeps_the_picture_so_far(folder: Path, start: Callable[..., Any]) -> None:
     noise(folder / "photo.png", 400, 300)
     size = ["--size", "400", "--quality", "best", "--preview", "now.png"]
     process = start("stylize", "photo.png", "painting.png", *size)
@@ -245,7 +274,7 @@ def test_ctrl_c_keeps_the_best_picture_so_far(folder: Path, start: Callable[...,
     process.kill(signal.SIGINT)
     code, out, err = process.wait()
     assert code == 1
-    assert err.strip() == "impasto: interrupted: this is the best picture so far"
+    assert err.strip() == "impasto: interrupted: this is the picture so far"
     assert out.startswith("photo-painting.png  400×300")
     assert names(folder) == {"photo.png", "painting.png", "photo-painting.png", "now.png"}
     picture = read("photo-painting.png")

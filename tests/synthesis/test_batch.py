@@ -10,7 +10,8 @@ import torch
 import impasto
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import Picture, read, read_recipe, write
-from impasto.synthesis import batch
+from impasto.runs.directory import RunDirectory
+from impasto.synthesis import batch, run
 from impasto.synthesis.batch import stylize_batch
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.stylize import stylize
@@ -75,7 +76,8 @@ def test_the_painting_is_measured_once_for_photographs_of_one_size(folder, monke
 
     monkeypatch.setattr(calibration, "_fit", counted)
     painted("a.png", "b.png", "wide.png", "c.png")
-    assert measured[0] > 0 and measured[1] == 0 and measured[2] > 0 and measured[3] == 0
+    assert measured[0] > 0 and measured[1] == 0 and measured[2] > 0
+    assert measured[3] == measured[0], "what was measured at another size is not kept for ever"
 
 
 def test_what_is_done_is_skipped(folder):
@@ -175,6 +177,48 @@ def test_an_interrupt_ends_the_batch_and_the_next_one_goes_on(folder):
     assert [path.name for path in Path("out").iterdir()] == ["a-paint.png"]
     statuses = [status for _, status in painted("a.png", "b.png", "c.png")]
     assert statuses == ["skipped", "painted", "painted"]
+
+
+@pytest.mark.parametrize("precious", [10**9, 1], ids=["small", "in a run"])
+def test_an_interrupt_leaves_the_picture_that_was_there(folder, monkeypatch, precious):
+    def interrupt(event) -> None:
+        raise KeyboardInterrupt
+
+    painted("a.png")
+    before = Path("out/a-paint.png").read_bytes()
+    monkeypatch.setattr(run, "PRECIOUS", precious)
+    with pytest.raises(KeyboardInterrupt):
+        painted("a.png", strength=0.9, progress=interrupt)
+    assert Path("out/a-paint.png").read_bytes() == before
+
+
+def test_a_large_picture_is_made_in_a_run_and_resumed_into_the_folder(folder, monkeypatch):
+    monkeypatch.setattr(run, "PRECIOUS", 32 * 64)
+    assert painted("a.png", "wide.png") == [("a-paint.png", "painted"), ("wide-paint.png", "painted")]
+    (made,) = Path("runs").iterdir()
+    assert RunDirectory.open(made).manifest["output"] == str(folder / "out" / "wide-paint.png")
+    Path("out/wide-paint.png").unlink()
+
+    def interrupt(event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        painted("wide.png", progress=interrupt)
+    assert not Path("out/wide-paint.png").exists()
+    (begun,) = set(Path("runs").iterdir()) - {made}
+    impasto.resume(begun)
+    assert painted("a.png", "wide.png") == [("a-paint.png", "skipped"), ("wide-paint.png", "skipped")]
+
+
+def test_what_fails_in_one_of_several_processes_ends_the_batch(folder, monkeypatch):
+    def full(*arguments):
+        raise ImpastoError("out of memory")
+
+    monkeypatch.setattr(batch, "prepare", full)
+    assert painted("a.png", "b.png") == [("a-paint.png", "failed"), ("b-paint.png", "failed")]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ImpastoError, match="out of memory"):
+        painted("a.png", "b.png")
 
 
 def test_options_suffix_and_several_styles(folder):

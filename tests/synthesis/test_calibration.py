@@ -1,12 +1,14 @@
 """Calibration: one strength means the same for every loss, network and size."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from impasto import networks
 from impasto.losses.style import STYLE_LOSSES
@@ -41,7 +43,7 @@ def make(network):
         size = tuple(content.shape[2:])
         tiles = tiling(size, side, found.geometry()) if side else whole(size)
         weighted = [style if isinstance(style, tuple) else (style, 1.0) for style in styles]
-        painted = [Style(s, w, region=n if regions else None) for n, (s, w) in enumerate(weighted)]
+        painted = [Style(partial(Tensor.clone, s), w, region=n if regions else None) for n, (s, w) in enumerate(weighted)]
         pairs = [loss if isinstance(loss, tuple) else (loss, 1.0) for loss in losses]
         begin = (content, tiles, regions) if start else None
         terms = style_terms(found, painted, pairs, names, start=begin, **more)
@@ -128,13 +130,13 @@ def test_a_style_is_measured_within_its_mask(network):
     other[..., 60:] = 1 - other[..., 60:]
     terms = [
         style_terms(
-            taps, [Style(picture, mask=mask)], [("gram", 1.0)], taps.names, start=(content, whole((48, 56)), [])
+            taps, [Style(lambda picture=picture: picture, mask=lambda: mask)], [("gram", 1.0)], taps.names, start=(content, whole((48, 56)), [])
         )
         for picture in (style, other)
     ]
     for one, two in zip(*terms, strict=True):
         assert torch.equal(one.target, two.target) and one.weight == two.weight
-    cropped = style_terms(taps, [Style(style[..., :40])], [("gram", 1.0)], taps.names)
+    cropped = style_terms(taps, [Style(lambda: style[..., :40])], [("gram", 1.0)], taps.names)
     for one, two in zip(terms[0], cropped, strict=True):
         assert (one.target - two.target).norm() < 0.2 * two.target.norm(), "about what the half alone has"
 
@@ -153,7 +155,7 @@ def test_regions_are_painted_in_their_own_styles(make):
 
 def test_paintings_are_measured_once_when_they_have_a_key(network, monkeypatch):
     taps, fitted = Taps(network, ["relu1_1", "relu2_2"]), {}
-    styles = [Style(scene(4), key=("four",)), Style(scene(3))]
+    styles = [Style(lambda: scene(4), key=("four",)), Style(lambda: scene(3))]
     calls = []
     run = Taps.__call__
     monkeypatch.setattr(Taps, "__call__", lambda self, image: calls.append(tuple(image.shape)) or run(self, image))
@@ -163,13 +165,13 @@ def test_paintings_are_measured_once_when_they_have_a_key(network, monkeypatch):
     assert 0 < len(calls) - once < once, "the painting without a key is measured again"
     assert len(fitted) == 2
     assert first[0].target is second[0].target and first[2].target is not second[2].target
-    style_terms(taps, [Style(scene(4, 40, 40), key=("four",))], [("wasserstein", 1.0)], taps.names, fitted=fitted)
+    style_terms(taps, [Style(lambda: scene(4, 40, 40), key=("four", 40))], [("wasserstein", 1.0)], taps.names, fitted=fitted)
     assert len(fitted) == 4, "another size is another painting"
 
 
 def test_terms_have_nothing_to_differentiate(network):
     taps = Taps(network, ["relu1_1"])
-    for term in style_terms(taps, [Style(scene(4))], [("gram", 1.0)], taps.names):
+    for term in style_terms(taps, [Style(lambda: scene(4))], [("gram", 1.0)], taps.names):
         assert not term.target.requires_grad
 
 

@@ -1,16 +1,18 @@
 """Content targets: the same wherever they wait, and nothing stays behind."""
 
 import gc
+import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from impasto import networks
-from impasto.losses.content import content_size
+from impasto.losses.content import content_distance
 from impasto.networks import Taps
 from impasto.synthesis import content_targets
 from impasto.synthesis.content_targets import ContentTargets, place_for
@@ -82,7 +84,8 @@ def test_they_can_be_laid_out_for_other_tiles(taps, place):
 def test_what_is_shown_is_the_distance_of_a_picture_that_shows_nothing(taps, side):
     shown = ContentTargets(taps, scene(1), tiling(SIZE, side, taps.geometry())).shown
     for tap, features in taps(scene(1)).items():
-        assert shown[tap] == pytest.approx(content_size(features), rel=1e-4)
+        blank = features.mean(dim=(2, 3), keepdim=True)
+        assert shown[tap] == pytest.approx(float(content_distance(features, blank)), rel=1e-4)
 
 
 @pytest.mark.parametrize("gray", [0.0, 0.5])
@@ -92,21 +95,53 @@ def test_a_blank_photograph_does_not_weigh_endlessly(taps, gray):
         assert shown >= 1e-3 * 0.99 * float(taps(blank)[tap].square().sum()) and shown > 0
 
 
-def test_the_disk_is_cleared_when_they_are_no_longer_needed(taps, folder):
+def test_what_waits_on_disk_has_no_name_there(taps, folder):
     targets = ContentTargets(taps, scene(1), tiling(SIZE, 40, taps.geometry()), "disk")
-    (kept,) = folder.iterdir()
-    assert kept.name.startswith("impasto-") and len(list(kept.iterdir())) == 6
+    assert list(folder.iterdir()) == []
+    targets.lay(whole(SIZE))
+    assert targets.of(0).keys() == set(NAMES) and list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_disk_is_cleared_when_they_are_no_longer_needed(taps, folder):
+    def on_disk() -> list[int]:
+        """Bytes of the open files of that folder."""
+        found = []
+        for one in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                if str(folder) in os.readlink(one):
+                    found.append(one.stat().st_size)
+        return found
+
+    targets = ContentTargets(taps, scene(1), tiling(SIZE, 40, taps.geometry()), "disk")
+    expected = sum(4 * f.numel() for f in taps(scene(1)).values())
+    assert on_disk() == [expected]
+    targets.lay(tiling(SIZE, 32, taps.geometry()))
+    assert on_disk() == [expected], "other tiles take the place of the first ones"
     del targets
     gc.collect()
-    assert list(folder.iterdir()) == []
+    assert on_disk() == []
 
 
-def test_an_objective_that_is_dropped_clears_the_disk_too(taps, folder):
-    targets = ContentTargets(taps, scene(1), whole(SIZE), "disk")
-    objective = Objective(taps, whole(SIZE), content={"relu3_1": 1.0}, targets=targets)
-    objective(scene(2))
-    del targets, objective
-    gc.collect()
+KILLED = """
+import os, signal, sys, tempfile
+import torch
+from impasto import networks
+from impasto.networks import Taps
+from impasto.synthesis.content_targets import ContentTargets
+from impasto.synthesis.tiles import whole
+tempfile.tempdir = sys.argv[1]
+targets = ContentTargets(Taps(networks.load("pocket"), ["relu2_2"]), torch.rand(1, 3, 64, 64), whole((64, 64)), "disk")
+assert targets.of(0)["relu2_2"].shape == (1, 48, 32, 32)
+print("ready", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as only POSIX does")
+def test_a_process_that_is_killed_leaves_nothing_on_the_disk(folder):
+    done = subprocess.run([sys.executable, "-c", KILLED, folder], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "ready\n" and done.returncode < 0, done.stderr
     assert list(folder.iterdir()) == []
 
 

@@ -91,6 +91,21 @@ def test_the_sheet_shows_every_layer_from_both_starts(image):
     assert all(picture.shape == (1, 3, 24, 32) for _, picture in cells)
 
 
+def test_an_interrupt_ends_the_sheet(image):
+    taps = 1 + sum(name.startswith("relu") for name in networks.load("pocket").aliases)
+    events = []
+
+    def interrupt(event) -> None:
+        events.append(event)
+        if len(events) == taps + 2:
+            raise KeyboardInterrupt
+
+    rows = inversion_sheet(image, size=32, steps=1, progress=interrupt)
+    labels = [label for row in rows for label, _ in row]
+    assert len(labels) == taps + 2 and len(rows[-1]) == 2
+    assert [label for label in labels if "interrupted" in label] == [labels[-1]] == ["relu1_1, median (interrupted)"]
+
+
 def test_the_sheet_needs_files_of_weights_only_once_named(image, tmp_path):
     with pytest.raises(UsageError, match="none.safetensors"):
         inversion_sheet(image, weights=tmp_path / "none.safetensors")

@@ -12,7 +12,7 @@ from impasto.errors import ImpastoError, UsageError
 from impasto.images.resize import fit
 from impasto.networks import Taps
 from impasto.synthesis import memory
-from impasto.synthesis.memory import GIB, Layout, lay_out
+from impasto.synthesis.memory import GIB, Layout, Needs, lay_out
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.schedule import stage
 
@@ -43,12 +43,13 @@ def a_machine_of(monkeypatch):
 def layout(taps: Taps, size: tuple[int, int], gib: float = 8.0, tile: int | None = None, **more) -> Layout:
     options = StyleTransferOptions(**{name: more.pop(name) for name in ("optimizer",) if name in more})
     at = stage(size, "pocket", 10, options)
-    return lay_out(at, taps, taps.network.content_taps, memory=gib, tile=tile, device=CPU, **more)
+    needs = Needs(at, taps, taps.network.content_taps, **more)
+    return lay_out(needs, memory=gib, tile=tile, device=CPU)
 
 
 def test_a_small_picture_is_worked_whole(taps):
     found = layout(taps, (300, 400))
-    assert len(found.tiling.tiles) == 1 and found.content == "memory" and found.bytes < 2 * GIB
+    assert len(found.tiling.tiles) == 1 and found.chosen.content == "memory" and found.bytes < 2 * GIB
 
 
 def test_a_tile_that_was_chosen_is_taken(taps):
@@ -86,7 +87,7 @@ def test_memory_beyond_what_is_free_is_not_counted_on(taps, a_machine_of):
 def test_where_there_is_room_tiles_are_kept_for_the_second_pass(taps):
     size = (3000, 3000)
     tight, ample = (layout(taps, size, gib, tile=512) for gib in (3.0, 12.0))
-    assert 1 <= tight.kept < ample.kept <= len(ample.tiling.tiles)
+    assert 1 <= tight.chosen.kept < ample.chosen.kept <= len(ample.tiling.tiles)
 
 
 def refusal(taps: Taps, size: tuple[int, int], **more) -> str:
@@ -178,7 +179,7 @@ from impasto.networks import Taps
 from impasto.synthesis.calibration import Style, style_terms
 from impasto.synthesis.content_targets import ContentTargets
 from impasto.synthesis.engine import Descent, Walk
-from impasto.synthesis.memory import lay_out
+from impasto.synthesis.memory import Needs, lay_out
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.schedule import stage
@@ -188,12 +189,13 @@ names = (*network.style_taps, *network.content_taps)
 taps, size = Taps(network, names), (1500, 1500)
 at = stage(size, "pocket", 3, StyleTransferOptions())
 tile = int(sys.argv[1]) or None
-layout = lay_out(at, taps, network.content_taps, memory=16, tile=tile, device=torch.device("cpu"))
+needs = Needs(at, taps, network.content_taps)
+layout = lay_out(needs, memory=16, tile=tile, device=torch.device("cpu"))
 content = torch.rand(1, 3, *size)
-terms = style_terms(taps, [Style(torch.rand(1, 3, 300, 300))], [("gram", 1.0)], network.style_taps)
-targets = ContentTargets(Taps(network, network.content_taps), content, layout.tiling, layout.content)
+terms = style_terms(taps, [Style(lambda: torch.rand(1, 3, 300, 300))], [("gram", 1.0)], network.style_taps)
+targets = ContentTargets(Taps(network, network.content_taps), content, layout.tiling, layout.chosen.content)
 weights = {tap: 1e-2 / shown for tap, shown in targets.shown.items()}
-objective = Objective(taps, layout.tiling, terms, weights, targets, kept=layout.kept)
+objective = Objective(taps, layout.tiling, terms, weights, targets, kept=layout.chosen.kept)
 descent = Descent.begin(objective, content, Walk(3, history=at.history))
 list(descent)
 peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))

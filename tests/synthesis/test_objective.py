@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def make(network):
         taps = Taps(network, TAPS)
         size = tuple(content.shape[2:])
         tiles = tiling(size, side, taps.geometry() if side else {}, reach=1 if loss == "mrf" else 0)
-        painted = [Style(s, float(n), region=n - 1 if regions else None) for n, s in enumerate(styles, 1)]
+        painted = [Style(partial(Tensor.clone, s), float(n), region=n - 1 if regions else None) for n, s in enumerate(styles, 1)]
         terms = style_terms(taps, painted, [(loss, 1.0)], TAPS, start=(content, tiles, regions)) if strength else []
         targets = ContentTargets(Taps(network, TAPS[1:]), content, tiles, place)
         weight = content_weight(strength)
@@ -321,7 +322,7 @@ def scene(seed, h, w):
     return torch.nn.functional.interpolate(coarse, (h, w), mode="bilinear")
 def make(side):
     tiles = tiling((700, 800), side, taps.geometry())
-    terms = style_terms(taps, [Style(scene(1, 128, 128))], [("gram", 1.0)], taps.names)
+    terms = style_terms(taps, [Style(lambda: scene(1, 128, 128))], [("gram", 1.0)], taps.names)
     targets = ContentTargets(Taps(network, ["relu3_1"]), scene(2, 700, 800), tiles)
     return Objective(taps, tiles, terms, {"relu3_1": 0.01 / targets.shown["relu3_1"]}, targets)
 image = scene(3, 700, 800)

@@ -8,11 +8,12 @@ import yaml
 from pydantic import BaseModel
 
 from impasto.errors import UsageError
+from impasto.losses.names import StyleLossName
 from impasto.losses.style import STYLE_LOSSES
 from impasto.runs.options_file import validate
+from impasto.synthesis.invert import STEPS
 from impasto.synthesis.options import (
     InversionOptions,
-    StyleLossName,
     StyleOptions,
     StyleTransferOptions,
     SynthesisOptions,
@@ -107,6 +108,15 @@ def test_a_textures_size_is_width_times_height(size, expected):
         assert refused(TextureOptions, size=size) == (
             f"size is {size!r}: it must be WIDTHxHEIGHT, each 32 or more, like 1024x768"
         )
+
+
+def test_inversion_says_of_its_steps_and_scales_what_is_true():
+    said = {name: InversionOptions.model_fields[name].description for name in ("steps", "scales")}
+    assert f"Default: {STEPS}." in said["steps"] and "Default: 1." in said["scales"]
+    for name, least, most in (("steps", 1, 10000), ("scales", 1, 20)):
+        for value in (least - 1, most + 1):
+            assert name in refused(InversionOptions, **{name: value})
+            assert name in refused(StyleTransferOptions, **{name: value})
 
 
 def test_options_cannot_be_changed():

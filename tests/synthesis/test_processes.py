@@ -32,7 +32,7 @@ for side in (None, 48):
     tiles = tiling((120, 97), side, taps.geometry())
     mask = torch.linspace(0, 1, 97).expand(1, 1, 120, 97)
     # the first painting is measured in tiles, and the second one, smaller than a tile, whole
-    styles = [Style(scene(1, 90, 80), region=0), Style(scene(2, 40, 30), 2.0, region=1)]
+    styles = [Style(lambda: scene(1, 90, 80), region=0), Style(lambda: scene(2, 40, 30), 2.0, region=1)]
     content, regions = scene(3, 120, 97), [mask, 1 - mask]
     losses = [("gram", 1.0), ("sliced", 1.0)]
     terms = style_terms(taps, styles, losses, taps.names, side=48, start=(content, tiles, regions))

@@ -62,6 +62,24 @@ def test_a_run_makes_the_picture_that_is_made_without(folder):
     assert torch.equal(with_run.tensor, without.tensor) and with_run.recipe == without.recipe
 
 
+def test_a_picture_without_a_run_is_written_where_it_is_said(folder):
+    result = impasto.stylize("photo.png", "painting.png", steps=2, out="out.png")
+    assert read_recipe("out.png") == result.picture.recipe and not Path("runs").exists()
+    with pytest.raises(ImpastoError, match="docx"):
+        carry_out(craft(), out="out.docx", progress=lambda event: pytest.fail("it went to work"))
+
+
+@pytest.mark.parametrize("run", [None, "run"])
+def test_an_interrupted_picture_is_written_unless_it_is_not_wanted(folder, run):
+    def interrupt(event) -> None:
+        raise KeyboardInterrupt
+
+    assert not carry_out(craft(), run=run, out="no.png", progress=interrupt, unfinished=False).recipe.finished
+    assert not Path("no.png").exists()
+    carry_out(craft(), run=run and "other", out="out.png", progress=interrupt)
+    assert json.loads(read_recipe("out.png"))["finished"] is False
+
+
 def test_only_a_large_picture_gets_a_run_unasked(folder, monkeypatch):
     carry_out(craft(), run="auto")
     assert not Path("runs").exists() and automatic_directory(craft()) is None

@@ -10,7 +10,8 @@ from impasto import networks
 from impasto.errors import UsageError
 from impasto.images import Picture, write
 from impasto.images.contact_sheet import contact_sheet
-from impasto.synthesis.options import StyleLossName, StyleTransferOptions
+from impasto.losses.names import StyleLossName
+from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.stylize import stylize
 from impasto.synthesis.sweep import STRENGTHS, sweep
 
@@ -78,6 +79,18 @@ def test_labels_are_told_before_the_work_and_the_sheet_can_be_made(files):
     assert labels == list(cells(rows)) and len(events) >= len(labels)
     sheet = contact_sheet(rows, height=64)
     assert sheet.shape[1] == 3 and sheet.shape[2] > 3 * 64
+
+
+def test_an_interrupt_ends_the_sweep_with_the_picture_so_far(files):
+    events = []
+
+    def interrupt(event) -> None:
+        events.append(event)
+        if len(events) == 5:
+            raise KeyboardInterrupt
+
+    rows = sweep(files[0], [files[1]], "strength", size=32, scales=1, steps=3, progress=lambda label: interrupt)
+    assert list(cells(rows)) == ["strength 0.1", "strength 0.25 (interrupted)"] and len(events) == 5
 
 
 def test_what_cannot_be_swept_is_said(files, tmp_path):

@@ -100,12 +100,13 @@ def test_tileable_means_the_same_in_tiles(style):
 def test_a_tileable_texture_may_be_shifted(style):
     """On a torus no place is special: the same noise, shifted by whole strides, becomes the same texture, shifted."""
     from impasto.synthesis.engine import Descent, Walk
+    from impasto.synthesis.painting import layout_of
     from impasto.synthesis.texture import prepare
 
     options = TextureOptions(size="64x48", tileable=True, steps=3, scales=1)
     craft = prepare([style], options)
     start = craft.start(0, None)
-    objective = craft.objective(0, craft.layout(0))
+    objective = craft.objective(0, layout_of(craft, 0))
     made = []
     for shift in ((0, 0), (16, 32)):
         descent = Descent.begin(objective, start.roll(shift, (2, 3)), Walk(3))

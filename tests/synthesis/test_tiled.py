@@ -1,6 +1,7 @@
 """Tiled is untiled: loss and gradient in any tiles are those of the whole picture, for every loss and network."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,13 @@ def make(
     regions = [soft_mask(size, dtype), 1 - soft_mask(size, dtype)] if masks else []
     first, second = (scene(at, seed, dtype, grain=4) for seed, at in enumerate(style_sizes, 3))
     styles = [
-        Style(first, 1.0, region=0 if masks else None, mask=soft_mask(style_sizes[0], dtype) if masks else None),
-        Style(second, 2.0, region=1 if masks else None),
+        Style(
+            lambda: first,
+            1.0,
+            region=0 if masks else None,
+            mask=partial(soft_mask, style_sizes[0], dtype) if masks else None,
+        ),
+        Style(lambda: second, 2.0, region=1 if masks else None),
     ]
     terms = style_terms(
         taps, styles, [(loss, 1.0) for loss in losses], style_taps, side=style_side, start=(content, tiles, regions)

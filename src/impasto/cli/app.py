@@ -15,7 +15,7 @@ from impasto.cli.recipes import rerun, resume, show
 from impasto.cli.stylize import stylize
 from impasto.cli.terminal import Warnings, complain
 from impasto.cli.texture import texture
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, UsageError
 
 HELP = "Paint with pretrained image networks, and look inside them."
 
@@ -58,12 +58,12 @@ def run(arguments: list[str]) -> int:
     except ImpastoError as error:
         if debug:
             raise
-        complain(error, as_json=as_json)
+        complain(error, as_json=as_json, own=not isinstance(error, UsageError))
         return error.exit_code
     except MemoryError:
         if debug:
             raise
-        complain("out of memory: a smaller --size needs less", as_json=as_json)
+        complain("out of memory: a smaller --size needs less", as_json=as_json, own=True)
         return 1
     except KeyboardInterrupt:
         complain("stopped before there was a picture", as_json=as_json)
@@ -71,7 +71,8 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        complain(f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)", as_json=as_json)
+        line = f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)"
+        complain(line, as_json=as_json, own=True)
         return 1
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from impasto.cli.output import checked_output, first_process, listener, report, shown_default
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.output import checked_output, chosen, listener, make, shown_default, write_sheet
+from impasto.cli.terminal import QUIET, Voice
+from impasto.errors import UsageError
 from impasto.synthesis.options import InversionOptions
 
 
@@ -58,37 +58,15 @@ def invert(
     voice
         How to speak.
     """
-    from impasto.runs.options_file import read_options, validate
-
-    values = (read_options(InversionOptions, options_file) if options_file else {}) | options.model_dump(
-        exclude_unset=True
-    )
-    options = validate(InversionOptions, values)
+    options = chosen(InversionOptions, options_file, options)
+    if sheet and (run or preview):
+        raise UsageError("--run and --preview are for one picture, not for --sheet: leave them out")
     stem = f"{image.stem}-inversions" if sheet else "-".join([image.stem, *options.taps])
     out = checked_output(out, image.parent, [image], preview, stem=stem)
     from impasto.synthesis import invert as craft
 
-    began = time.monotonic()
-    if sheet:
-        from impasto.images import Picture, write
-        from impasto.images.contact_sheet import contact_sheet
-
-        with listener(voice) as show:
-            rows = craft.inversion_sheet(image, options=options, progress=show)
-        if first_process():
-            write(out, Picture(contact_sheet(rows, height=192)))
-        say(
-            f"{out}  {sum(map(len, rows))} pictures", voice, out=out, labels=[label for row in rows for label, _ in row]
-        )
-        return 0
+    if not sheet:
+        return make(craft.invert, image, options=options, preview=preview, run=run, out=out, voice=voice)
     with listener(voice) as show:
-        result = craft.invert(
-            image,
-            options=options,
-            progress=show,
-            download=show.download,
-            preview=preview,
-            run=run or "auto",
-            out=out,
-        )
-    return report(result, out, began, voice)
+        rows = craft.inversion_sheet(image, options=options, progress=show)
+    return write_sheet(rows, out, 192, voice)

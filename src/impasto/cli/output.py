@@ -1,27 +1,33 @@
-"""What the commands that make a picture have in common: where it goes, the bar, and what is said of it."""
+"""What the commands that make a picture have in common: options, where it goes, the bar, what is said of it."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.terminal import Voice, complain, first_process, say
 from impasto.errors import UsageError
 from impasto.runs.bar import ProgressBar, Silence
+from impasto.runs.options_file import Options, read_options, validate
 
 if TYPE_CHECKING:
     from impasto.synthesis.session import SynthesisResult
-
-__all__ = ["checked_output", "default_output", "first_process", "listener", "report", "shown_default"]
+    from impasto.synthesis.sweep import Rows
 
 
 def shown_default(value: object) -> Any:
     """A default as the help says it: several values as words; None, which is not shown, for none."""
     words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return None if value in (None, ()) else words
+
+
+def chosen(model: type[Options], file: Path | None, flags: Options) -> Options:
+    """The options of a file, if there is one, with the flags over them."""
+    values = read_options(model, file) if file else {}
+    return validate(model, values | flags.model_dump(exclude_unset=True))
 
 
 def listener(voice: Voice) -> ProgressBar | Silence:
@@ -58,10 +64,18 @@ def default_output(folder: Path, stem: str) -> Path:
     return path
 
 
+def make(
+    verb: Callable[..., SynthesisResult], *inputs: Any, out: Path, run: Path | None, voice: Voice, **how: Any
+) -> int:
+    """Make a picture, a bar going along, say how it went, and return the exit code."""
+    began = time.monotonic()
+    with listener(voice) as show:
+        result = verb(*inputs, progress=show, download=show.download, run=run or "auto", out=out, **how)
+    return report(result, out, began, voice)
+
+
 def report(result: SynthesisResult, out: Path, began: float, voice: Voice) -> int:
-    """Write the picture, say how it went, and return the exit code."""
-    if first_process():
-        result.save(out)
+    """Say how it went, and return the exit code."""
     seconds = time.monotonic() - began
     losses = {name: round(value, 5) for name, value in result.losses.items()}
     say(
@@ -75,8 +89,24 @@ def report(result: SynthesisResult, out: Path, began: float, voice: Voice) -> in
         finished=result.recipe.finished,
     )
     if not result.recipe.finished:
-        complain("interrupted: this is the best picture so far", as_json=voice.json)
+        complain("interrupted: this is the picture so far", as_json=voice.json)
     return 0 if result.recipe.finished else 1
+
+
+def write_sheet(made: Rows, out: Path, height: int, voice: Voice, above: Rows | None = None) -> int:
+    """Write a contact sheet of what was made, say so, and return the exit code."""
+    from impasto.images import Picture, write
+    from impasto.images.contact_sheet import contact_sheet
+    from impasto.synthesis.run import INTERRUPTED
+
+    if first_process():
+        write(out, Picture(contact_sheet([*(above or []), *made], height=height)))
+    labels = [label for row in made for label, _ in row]
+    say(f"{out}  {len(labels)} pictures", voice, out=out, labels=labels)
+    if not labels[-1].endswith(INTERRUPTED):
+        return 0
+    complain("interrupted: these are the pictures so far", as_json=voice.json)
+    return 1
 
 
 def _percent(result: SynthesisResult) -> str:

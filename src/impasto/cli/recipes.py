@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from impasto.cli.output import listener
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, first_process, say
 
 
 def show(picture: Path, /, *, voice: Voice = QUIET) -> None:
@@ -71,7 +71,7 @@ def rerun(
         require_writable(out)
     with listener(voice) as bar:
         result, difference = craft.rerun(picture, search=search, progress=bar, download=bar.download)
-    if out:
+    if out and first_process():
         result.save(out)
     say(
         f"{picture}: {difference}",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from impasto.cli.output import checked_output, first_process, listener, report, shown_default
-from impasto.cli.terminal import QUIET, Voice, complain, say
+from impasto.cli.output import checked_output, chosen, listener, make, shown_default, write_sheet
+from impasto.cli.terminal import QUIET, Voice, complain, first_process, say
 from impasto.errors import UsageError
 from impasto.synthesis.options import StyleTransferOptions
 
@@ -38,7 +37,7 @@ def stylize(
     """Paint CONTENT in the style of STYLE (or several), and write the result beside it.
 
     The picture that comes out carries its recipe: `impasto show` prints it, `impasto rerun` makes it again.
-    Ctrl-C ends the work and keeps the best picture so far. With several photographs, name the paintings with --style
+    Ctrl-C ends the work and keeps the picture so far. With several photographs, name the paintings with --style
     and a folder with --out: what is done is skipped, and a bad file does not stop the others.
 
     Large pictures are worked in tiles, with the same result as in one piece. `torchrun --nproc-per-node 2 -m impasto
@@ -81,18 +80,15 @@ def stylize(
     voice
         How to speak.
     """
-    from impasto.runs.options_file import read_options, validate
-
-    values = (read_options(StyleTransferOptions, options_file) if options_file else {}) | options.model_dump(
-        exclude_unset=True
-    )
-    options = validate(StyleTransferOptions, values)
+    options = chosen(StyleTransferOptions, options_file, options)
     contents, styles = (pictures, style) if style else (pictures[:1], pictures[1:])
     if not contents or not styles:
         raise UsageError("stylize needs a photograph and a painting: impasto stylize photo.jpg painting.jpg")
     folder = out is not None and (os.path.isdir(out) or (bool(style) and not out.suffix))
     if len(contents) > 1 or folder:
         return _batch(contents, styles, out, options, voice, single=[plan, sweep, run, preview])
+    if (plan or sweep) and (run or preview):
+        raise UsageError("--run and --preview are for painting, not for --plan or --sweep: leave them out")
     content = contents[0]
     if plan:
         return _plan(content, styles, options, voice)
@@ -101,19 +97,7 @@ def stylize(
     out = checked_output(out, content.parent, [content, *styles], preview)
     from impasto.synthesis import stylize as craft
 
-    began = time.monotonic()
-    with listener(voice) as show:
-        result = craft.stylize(
-            content,
-            styles,
-            options=options,
-            progress=show,
-            download=show.download,
-            preview=preview,
-            run=run or "auto",
-            out=out,
-        )
-    return report(result, out, began, voice)
+    return make(craft.stylize, content, styles, options=options, preview=preview, run=run, out=out, voice=voice)
 
 
 def _batch(
@@ -133,19 +117,25 @@ def _batch(
         raise UsageError("--plan, --sweep, --run and --preview are for one photograph: leave them out")
     from impasto.synthesis.batch import stylize_batch
 
-    items = []
-    with listener(voice) as show:
-        for item in stylize_batch(contents, styles, out, options=options, progress=show, download=show.download):
-            items.append(item)
-            note = {"painted": f"{item.out}", "skipped": f"{item.out} (was there)", "failed": f"{item.content}: failed"}
-            if not voice.json:
-                say(f"{len(items)} of {len(contents)}  {note[item.status]}")
+    items, stopped = [], False
+    try:
+        with listener(voice) as show:
+            for item in stylize_batch(contents, styles, out, options=options, progress=show, download=show.download):
+                items.append(item)
+                note = {"painted": item.out, "skipped": f"{item.out} (was there)", "failed": f"{item.content}: failed"}
+                if not voice.json:
+                    say(f"{len(items)} of {len(contents)}  {note[item.status]}")
+    except KeyboardInterrupt:
+        stopped = True
     failed = [item for item in items if item.status == "failed"]
+    if stopped:
+        done = len(items) - len(failed)
+        complain(f"stopped: {done} of {len(contents)} are done; the same command goes on", as_json=voice.json)
     if voice.json:
         say("", voice, items=[vars(item) for item in items])
     for item in failed:
         complain(f"{item.content} was not painted: {item.error}", as_json=voice.json)
-    return 1 if failed else 0
+    return 1 if failed or stopped else 0
 
 
 def _plan(content: Path, styles: tuple[Path, ...], options: StyleTransferOptions, voice: Voice) -> int:
@@ -166,7 +156,8 @@ def _plan(content: Path, styles: tuple[Path, ...], options: StyleTransferOptions
         table.add_column(column)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console(highlight=False).print(table)
+    if first_process():
+        Console(highlight=False).print(table)
     minutes = planned.seconds / 60
     much = f"{planned.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} minutes"
     say(f"at most {much} and {gigabytes} GiB, from a step measured at 384 pixels")
@@ -181,15 +172,9 @@ def _sweep(
     options: StyleTransferOptions,
     voice: Voice,
 ) -> int:
-    from impasto.images import Picture, write
-    from impasto.images.contact_sheet import contact_sheet
     from impasto.synthesis.sweep import sweep
 
     out = checked_output(out, content.parent, [content, *styles], None, stem=f"{content.stem}-{what}")
     with listener(voice) as show:
         rows = sweep(content, styles, what, options=options, progress=lambda label: show)
-    if first_process():
-        write(out, Picture(contact_sheet(rows, height=256)))
-    labels = [label for row in rows[1:] for label, _ in row]
-    say(f"{out}  {len(labels)} pictures", voice, out=out, labels=labels)
-    return 0
+    return write_sheet(rows[1:], out, 256, voice, above=rows[:1])

@@ -60,11 +60,16 @@ def say(text: str, voice: Voice = QUIET, **facts: Any) -> None:
         Console(highlight=False, soft_wrap=True).print(text.encode("utf-8", "backslashreplace").decode(), markup=False)
 
 
-def complain(error: BaseException | str, *, as_json: bool = False, kind: str = "error") -> None:
-    """One line on what went wrong, to standard error."""
-    if not first_process():
+def complain(error: BaseException | str, *, as_json: bool = False, kind: str = "error", own: bool = False) -> None:
+    """One line on what went wrong, to standard error.
+
+    All of torchrun's processes find the same wrong, and the first tells it; what is a process's ``own``, it tells.
+    """
+    if not (own or first_process()):
         return
     line = " ".join(str(error).split())
+    if own and os.environ.get("WORLD_SIZE", "1") != "1":
+        line = f"process {os.environ.get('RANK', '0')}: {line}"
     if as_json:
         sys.stderr.write(json.dumps({kind: line}) + "\n")
     else:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from impasto.cli.output import checked_output, listener, report, shown_default
+from impasto.cli.output import checked_output, chosen, make, shown_default
 from impasto.cli.terminal import QUIET, Voice
 from impasto.synthesis.options import TextureOptions
 
@@ -56,25 +55,9 @@ def texture(
     voice
         How to speak.
     """
-    from impasto.runs.options_file import read_options, validate
-
-    values = (read_options(TextureOptions, options_file) if options_file else {}) | options.model_dump(
-        exclude_unset=True
-    )
-    options = validate(TextureOptions, values)
+    options = chosen(TextureOptions, options_file, options)
     styles = [style, *more_styles]
     out = checked_output(out, style.parent, styles, preview, stem=f"{style.stem}-texture")
     from impasto.synthesis import texture as craft
 
-    began = time.monotonic()
-    with listener(voice) as show:
-        result = craft.texture(
-            styles,
-            options=options,
-            progress=show,
-            download=show.download,
-            preview=preview,
-            run=run or "auto",
-            out=out,
-        )
-    return report(result, out, began, voice)
+    return make(craft.texture, styles, options=options, preview=preview, run=run, out=out, voice=voice)

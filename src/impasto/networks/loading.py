@@ -52,7 +52,8 @@ def load(
     network.module.requires_grad_(False).eval().to(memory_format=torch.channels_last)
     exchange(network.module, pooling=pooling, padding=padding)
     # the chain's layers are those of the module after the exchange
-    return replace(network, trunk=tuple((path, network.module.get_submodule(path)) for path, _ in network.trunk))
+    trunk = tuple((path, network.module.get_submodule(path)) for path, _ in network.trunk)
+    return replace(network, trunk=trunk, geometry={})
 
 
 def require(name: str) -> None:

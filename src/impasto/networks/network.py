@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from impasto.networks.geometry import TapGeometry
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -27,6 +29,7 @@ class Network:
         sha256: Hash of the weights file.
         metrics: By tap, a matrix (C, C) in which activations are to be compared: distances between M·f are distances
             between its teacher's activations. Only a student has them.
+        geometry: Of the taps for which it has been measured.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Network:
     content_taps: tuple[str, ...] = ()
     sha256: str = ""
     metrics: dict[str, Tensor] = field(default_factory=dict)
+    geometry: dict[str, TapGeometry] = field(default_factory=dict, compare=False, repr=False)
 
     def normalise(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """The picture as the network saw its training pictures: mean and deviation removed, channel by channel."""

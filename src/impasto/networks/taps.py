@@ -46,7 +46,6 @@ class Taps:
         self._chain = _chain_to(network, set(self._modules))
         order = list(modules)
         self._deepest = max(self._paths, key=lambda name: order.index(self._paths[name]), default="")
-        self._geometry: dict[str, TapGeometry] | None = None
 
     def __call__(self, image: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, "b c h_l w_l"]]:
         """Activations by tap name, for pictures in [0, 1]; normalisation is the network's own affair.
@@ -75,9 +74,10 @@ class Taps:
 
     def geometry(self) -> dict[str, TapGeometry]:
         """Stride and receptive field of each tap, measured on the network itself, once."""
-        if self._geometry is None:
-            self._geometry = measure(self)
-        return self._geometry
+        known = self.network.geometry
+        if missing := [name for name in self.names if name not in known]:
+            known.update(measure(Taps(self.network, missing)))
+        return {name: known[name] for name in self.names}
 
     def _run_chain(self, x: Tensor) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}

@@ -34,7 +34,7 @@ class Recipe(BaseModel):
         networks: Hash of the weights by network name.
         made_with: Versions of impasto and torch, device and threads: what the last digits depend on.
         losses: The last losses.
-        finished: False when the work was interrupted and this is the best picture it had.
+        finished: False when the work was interrupted and this is the picture it had.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -13,9 +13,10 @@ from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe, input_file, parse
 from impasto.synthesis.calibration import Fitted
 from impasto.synthesis.options import StyleTransferOptions
-from impasto.synthesis.processes import rank
-from impasto.synthesis.session import Download, Listener
-from impasto.synthesis.stylize import stylize
+from impasto.synthesis.processes import world
+from impasto.synthesis.run import carry_out
+from impasto.synthesis.session import Download, Listener, listening
+from impasto.synthesis.stylize import prepare
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def stylize_batch(
     """Paint photographs in the same styles into a folder, each as CONTENT-STYLE with the suffix.
 
     A picture that is there with the same recipe is skipped, so that a batch that was stopped goes on where it was. The
-    paintings' statistics are measured once for photographs of one size.
+    paintings' statistics are measured once for photographs of one size that follow each other. A large picture is made
+    in a run under ``runs``, which a kill leaves for :func:`impasto.resume`.
 
     Args:
         contents: The photographs.
@@ -66,7 +68,8 @@ def stylize_batch(
 
     Raises:
         UsageError: Bad options, or two photographs of one name: before any work.
-        ImpastoError: The folder cannot be made.
+        ImpastoError: The folder cannot be made, or one of several processes has failed.
+        KeyboardInterrupt: An interrupt (Ctrl-C); the picture that it interrupts is not written.
     """
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(StyleTransferOptions, base | fields)
@@ -85,19 +88,24 @@ def stylize_batch(
     if gone := next((style for style in styles if not Path(style).is_file()), None):
         raise UsageError(f"the style {gone} does not exist: check the name")
     fitted: Fitted = {}
+    size = None
     for content, place in places:
         try:
             if _is_done(place, content, [Path(style) for style in styles], options):
                 yield BatchItem(content, place, "skipped")
                 continue
-            result = stylize(
-                content, list(styles), options=options, progress=progress, download=download, fitted=fitted
-            )
+            with listening(progress, download) as (listener, downloading):
+                craft = prepare(content, list(styles), options, downloading, fitted)
+                if craft.size != size:
+                    fitted.clear()  # it is of no use at another size, and would only grow
+                    size = craft.size
+                result = carry_out(craft, progress=listener, run="auto", out=place, unfinished=False)
             if not result.recipe.finished:
                 raise KeyboardInterrupt
-            if rank() == 0:
-                result.save(place)
+            del craft, result  # large pictures need not wait for the next ones to be read
         except ImpastoError as error:
+            if world() > 1 and not isinstance(error, UsageError):
+                raise  # the other processes have not failed, and wait for this one
             yield BatchItem(content, place, "failed", str(error))
         else:
             yield BatchItem(content, place, "painted")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,13 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.images.resize import size_of
-from impasto.losses.statistics import SECOND_MOMENTS, Statistic
+from impasto.losses.statistics import SECOND_MOMENTS, Statistic, Sums
 from impasto.losses.style import STYLE_LOSSES, Sketch, StyleLoss
 from impasto.networks import Taps
 from impasto.synthesis.content_targets import ContentTargets, Place
 from impasto.synthesis.measure import Summed, measure, sample_patches
 from impasto.synthesis.objective import Objective, StyleTerm
-from impasto.synthesis.tiles import Tiling, tiling, whole
+from impasto.synthesis.tiles import Tiling, least_side, tiling, whole
 
 # A term is divided by what it is at the photograph, so that 1 is "no style yet" for any network, loss and size; but
 # a tap at which photograph and painting happen to agree must not be blown up.
@@ -31,20 +32,20 @@ Fitted = dict[tuple[Any, ...], tuple[Statistic, Any]]
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """A painting at the size at which it is measured.
+    """A painting; it is made as large as it is measured only while it is.
 
     Attributes:
-        picture: The painting.
+        picture: Gives the painting, (1, 3, k, l).
         weight: How much it counts.
         region: Number of the region that it paints; None for the whole picture.
-        mask: What part of the painting counts, of its size; None for all of it.
-        key: What it is known by in a cache of fitted statistics; None where it may not be kept.
+        mask: Gives what part of the painting counts, (1, 1, k, l); None for all of it.
+        key: What painting, size, network and mask are known by in a cache; None where there is none.
     """
 
-    picture: Float[Tensor, "1 3 k l"]
+    picture: Callable[[], Float[Tensor, "1 3 k l"]]
     weight: float = 1.0
     region: int | None = None
-    mask: Float[Tensor, "1 1 k l"] | None = None
+    mask: Callable[[], Float[Tensor, "1 1 k l"]] | None = None
     key: tuple[Any, ...] | None = None
 
 
@@ -130,9 +131,7 @@ def style_terms(
     found: list[tuple[Summed, StyleLoss, Any, float]] = []
     for style in styles:
         store = {} if fitted is None or style.key is None else fitted
-        keys = {
-            (tap, name): (style.key, size_of(style.picture), tap, name) for tap in style_taps for name, _, _ in kinds
-        }
+        keys = {(tap, name): (style.key, tap, name) for tap in style_taps for name, _, _ in kinds}
         _fit(taps, style, keys, side, store)
         for name, loss, weight in kinds:
             for tap in style_taps:
@@ -159,25 +158,29 @@ def _fit(
         return
     names = list(dict.fromkeys(tap for tap, _ in missing))
     here = Taps(taps.network, names)
-    size = size_of(style.picture)
-    regions = [] if style.mask is None else [style.mask]
+    picture = style.picture()
+    size = size_of(picture)
+    regions = [] if style.mask is None else [style.mask()]
     region = None if style.mask is None else 0
-    geometry = taps.geometry() if side is not None and side < max(size) else {}
-    tiles = tiling(size, side if geometry else None, geometry, reach=1)
+    geometry = here.geometry() if side is not None and side < max(size) else {}
+    if any(of.everywhere for of in geometry.values()):
+        geometry = {}
+    side = max(side, least_side(geometry, 1)) if side is not None and geometry else None
+    tiles = tiling(size, side, geometry, reach=1)
+
+    @cache
+    def moments() -> dict[Summed, Sums]:
+        return measure(here, tiles, picture, [Summed(tap, SECOND_MOMENTS, region) for tap in names], regions)
 
     def sketch(tap: str) -> Sketch:
-        def moments() -> Any:
-            summed = Summed(tap, SECOND_MOMENTS, region)
-            return measure(Taps(taps.network, [tap]), tiles, style.picture, [summed], regions)[summed]
-
-        def patches(most: int) -> Tensor:
-            return sample_patches(Taps(taps.network, [tap]), tiles, style.picture, tap, most, regions)
-
-        return Sketch(moments, patches)
+        return Sketch(
+            moments=lambda: moments()[Summed(tap, SECOND_MOMENTS, region)],
+            patches=lambda most: sample_patches(Taps(taps.network, [tap]), tiles, picture, tap, most, regions),
+        )
 
     statistics = {(tap, name): STYLE_LOSSES[name].statistic(sketch(tap)) for tap, name in missing}  # type: ignore[index]
     wanted = {pair: Summed(pair[0], statistic, region) for pair, statistic in statistics.items()}
-    sums = measure(here, tiles, style.picture, list(dict.fromkeys(wanted.values())), regions)
+    sums = measure(here, tiles, picture, list(dict.fromkeys(wanted.values())), regions)
     for (tap, name), key in missing.items():
         target = STYLE_LOSSES[name].target(sums[wanted[tap, name]])  # type: ignore[index]
         fitted[key] = statistics[tap, name], target

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -41,7 +40,9 @@ class ContentTargets:
         """
         self._taps, self._picture, self._tiling = taps, picture, tiling
         self._kept: dict[int, dict[str, Tensor]] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="impasto-") if place == "disk" else None
+        # a file without a name: it is gone with the process, however that ends
+        self._file = tempfile.TemporaryFile() if place == "disk" else None  # noqa: SIM115
+        self._places: dict[int, dict[str, tuple[int, torch.Size, torch.dtype]]] = {}
         self.place = place
         self.shown = self._lay(tiling)
 
@@ -59,12 +60,15 @@ class ContentTargets:
         """Σ (f − mean f)² by tap: the distance of a picture that shows nothing."""
         self._tiling = tiling
         self._kept.clear()
+        if self._file:
+            self._file.seek(0)
+            self._file.truncate()
         total: dict[Summed, Sums] = {}
         for index, tile in shared(tiling):
             targets = self._compute(tile)
             moments = {Summed(tap, DIAGONAL_MOMENTS): DIAGONAL_MOMENTS.sums(f, None) for tap, f in targets.items()}
             accumulate(total, moments)
-            if self._folder:
+            if self._file:
                 self._write(index, targets)
             elif self.place == "memory":
                 self._kept[index] = {tap: target.clone() for tap, target in targets.items()}
@@ -79,11 +83,8 @@ class ContentTargets:
 
     def of(self, index: int) -> dict[str, Float[Tensor, "1 c k l"]]:
         """The targets of a tile by tap."""
-        if self._folder:
-            from safetensors.torch import load_file
-
-            device = self._picture.device
-            return {tap: f.to(device) for tap, f in load_file(Path(self._folder.name, str(index))).items()}
+        if self._file:
+            return {tap: self._read(*place).to(self._picture.device) for tap, place in self._places[index].items()}
         return self._kept[index] if self.place == "memory" else self._compute(self._tiling.tiles[index])
 
     @torch.no_grad()
@@ -92,16 +93,26 @@ class ContentTargets:
         return {tap: f[(..., *self._tiling.own(tile, tap))] for tap, f in features.items()}
 
     def _write(self, index: int, targets: dict[str, Tensor]) -> None:
-        from safetensors.torch import save_file
+        assert self._file
+        self._places[index] = {}
+        for tap, target in targets.items():
+            values = target.contiguous().cpu()
+            self._places[index][tap] = self._file.seek(0, 2), values.shape, values.dtype
+            try:
+                self._file.write(values.numpy().data)
+                self._file.flush()
+            except OSError as error:
+                raise ImpastoError(
+                    f"the content's activations do not fit on the disk at {tempfile.gettempdir()}: free some space, or "
+                    "set TMPDIR to a larger disk"
+                ) from error
 
-        assert self._folder
-        try:
-            save_file({tap: f.contiguous().cpu() for tap, f in targets.items()}, Path(self._folder.name, str(index)))
-        except Exception as error:  # safetensors has a class of its own for what the system says
-            raise ImpastoError(
-                f"the content's activations do not fit on the disk at {tempfile.gettempdir()}: free some space, or set "
-                "TMPDIR to a larger disk"
-            ) from error
+    def _read(self, offset: int, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        assert self._file
+        values = torch.empty(shape, dtype=dtype)
+        self._file.seek(offset)
+        self._file.readinto(values.numpy().data)  # type: ignore[attr-defined]
+        return values
 
 
 def place_for(size: int, memory: int) -> Place:

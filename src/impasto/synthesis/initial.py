@@ -6,14 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.images import Picture
 from impasto.images.resize import resize, size_of
 
 NOISE = 0.15  # standard deviation around the photograph's mean colour
 MEDIAN_WINDOW = 7
 
 
-def initial(name: str, content: Float[Tensor, "1 3 h w"], start: Picture | None, seed: int) -> Float[Tensor, "1 3 h w"]:
+def initial(name: str, content: Float[Tensor, "1 3 h w"], start: Tensor | None, seed: int) -> Float[Tensor, "1 3 h w"]:
     """The first picture, at the content's size.
 
     Args:
@@ -26,7 +25,7 @@ def initial(name: str, content: Float[Tensor, "1 3 h w"], start: Picture | None,
         return content.clone()
     if name not in ("noise", "median"):
         assert start is not None
-        return resize(start.pixels.to(content), size_of(content)).clamp(0, 1)
+        return resize(start.to(content), size_of(content)).clamp(0, 1)
     mean = content.mean(dim=(2, 3), keepdim=True)
     return noise(size_of(content), mean, median=name == "median", seed=seed).to(content)
 

@@ -19,11 +19,12 @@ from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.content_targets import ContentTargets
 from impasto.synthesis.initial import noise
-from impasto.synthesis.memory import Layout, lay_out
+from impasto.synthesis.memory import Layout, Needs
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import InversionOptions
+from impasto.synthesis.painting import layout_of
 from impasto.synthesis.preparation import Source, read_input, sized
-from impasto.synthesis.run import carry_out
+from impasto.synthesis.run import carry_out, cells
 from impasto.synthesis.schedule import Stage, stage
 from impasto.synthesis.session import Download, Listener, SynthesisResult, listening
 
@@ -56,12 +57,13 @@ def invert(
     Args:
         image: The picture.
         options: All options at once; ``fields`` go over it.
-        progress: Called with every step; by default a notebook shows a bar. An interrupt (Ctrl-C) ends the work.
+        progress: Called with every step; by default a notebook shows a bar. An interrupt (Ctrl-C) ends the work, and
+            the picture so far is returned.
         download: Called with (bytes done, bytes in all) while weights are downloaded.
         preview: A picture file, rewritten every other second while the work goes on.
         run: A directory to keep checkpoints and metrics in, new or empty, so that a kill loses next to nothing
             (:func:`impasto.resume`); ``auto`` makes one under ``runs`` for large pictures.
-        out: Where a run writes its picture; by default ``picture.png`` in its directory.
+        out: Where the picture is written; with a run, by default ``picture.png`` in its directory.
         fields: Any field of :class:`InversionOptions`.
 
     Raises:
@@ -88,17 +90,10 @@ class Inversion:
     device: torch.device
     verb: str = field(default="invert", init=False)
 
-    def layout(self, index: int, tile: int | None = None) -> Layout:
-        """How the picture is laid out in memory."""
+    def needs(self, index: int) -> Needs:
+        """What of a stage must be laid out in memory."""
         taps = self._taps()
-        return lay_out(
-            self.stages[index],
-            taps,
-            taps.names,
-            memory=self.options.memory,
-            tile=tile or self.options.tile,
-            device=self.device,
-        )
+        return Needs(self.stages[index], taps, taps.names, pictures=2.0 * (self.options.average > 0))
 
     def start(self, index: int, image: Tensor | None) -> Float[Tensor, "1 3 h w"]:
         """Noise around gray, then the smaller picture enlarged."""
@@ -112,10 +107,10 @@ class Inversion:
         """The part of the activations that is not met."""
         taps = self._taps()
         picture = sized(self.picture.pixels, self.stages[index].size, self.device)
-        targets = ContentTargets(taps, picture, layout.tiling, layout.content)
+        targets = ContentTargets(taps, picture, layout.tiling, layout.chosen.content)
         weights = {tap: 1 / len(taps.names) / shown for tap, shown in targets.shown.items()}
         return Objective(
-            taps, layout.tiling, (), weights, targets, smoothness=self.options.smoothness, kept=layout.kept
+            taps, layout.tiling, (), weights, targets, smoothness=self.options.smoothness, kept=layout.chosen.kept
         )
 
     def finish(self, image: Float[Tensor, "1 3 h w"], index: int) -> Picture:
@@ -143,7 +138,7 @@ def prepare(image: Source, options: InversionOptions, download: Download | None 
     sizes = [(max(16, size[0] >> k), max(16, size[1] >> k)) for k in reversed(range(scales))]
     stages = tuple(stage(at, options.network, options.steps or STEPS, options) for at in sizes)
     craft = Inversion(options, picture, size, stages, {options.network: network.to(device)}, tuple(inputs), device)
-    craft.layout(len(stages) - 1)
+    layout_of(craft, len(stages) - 1)
     return craft
 
 
@@ -156,6 +151,8 @@ def inversion_sheet(
 ) -> list[list[tuple[str, Float[Tensor, "1 3 h w"]]]]:
     """The exercise of the course: a picture inverted at the pixels and every ReLU, from noise and from filtered noise.
 
+    An interrupt (Ctrl-C) ends the sheet with the picture so far, its label followed by ``(interrupted)``.
+
     Returns:
         Rows of (label, picture) for :func:`impasto.images.contact_sheet.contact_sheet`, two for each start, five
         columns.
@@ -166,11 +163,10 @@ def inversion_sheet(
     taps = ["pixels", *(name for name in network.aliases if name.startswith("relu"))]
     taps = taps if len(taps) > 1 else ["pixels", *network.style_taps]
     picture = read_input("content", image, [])
-    rows = []
-    for init in ("noise", "median"):
-        cells = []
-        for tap in taps:
-            chosen = checked.model_copy(update={"taps": (tap,), "init": init})
-            cells.append((f"{tap}, {init}", invert(picture, options=chosen, progress=progress).tensor))
-        rows += [cells[start : start + 5] for start in range(0, len(cells), 5)]
-    return rows
+
+    def inverted(tap: str, init: str) -> SynthesisResult:
+        return invert(picture, options=checked.model_copy(update={"taps": (tap,), "init": init}), progress=progress)
+
+    made = cells((f"{tap}, {init}", inverted(tap, init)) for init in ("noise", "median") for tap in taps)
+    starts = made[: len(taps)], made[len(taps) :]
+    return [row[start : start + 5] for row in starts for start in range(0, len(row), 5)]

@@ -10,11 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from impasto.errors import UsageError
 from impasto.losses.statistics import Statistic, Sums, add
 from impasto.networks import Taps
 from impasto.synthesis.guides import guide
 from impasto.synthesis.processes import add_over_processes, rank, world
 from impasto.synthesis.tiles import Tile, Tiling
+
+
+FEW_PATCHES = 64  # fewer of a region, and its lattice is made finer
 
 
 class Summed(NamedTuple):
@@ -97,7 +101,16 @@ def measure(
 
 
 def together(tiling: Tiling, total: dict[Summed, Sums], wanted: Sequence[Summed]) -> None:
-    """Add the sums of all processes, in place."""
+    """Add the sums of all processes, in place.
+
+    Raises:
+        UsageError: There is a tap with no position at which a statistic could be summed.
+    """
+    if missing := next((one for one in wanted if one not in total), None):
+        raise UsageError(
+            f"{tiling.size[1]}×{tiling.size[0]} pixels are too few for a patch at {missing.tap}: choose other --taps, "
+            "a larger --size or --tile, or fewer --scales"
+        )
     add_shares(tiling, [value for one in wanted for _, value in sorted(total[one].items())])
 
 
@@ -110,15 +123,32 @@ def sample_patches(
     most: int,
     regions: Sequence[Float[Tensor, "1 1 h w"]] = (),
 ) -> Float[Tensor, "n c 3 3"]:
-    """3×3 patches of a tap's map, ``most`` at most, on an even lattice; with a region, those that lie in it."""
+    """3×3 patches of a tap's map, ``most`` at most, on an even lattice; with a region, those most in it."""
+    tile = tiling.tiles[0]
+    positions = math.prod(taps(tiling.crop(picture, tile))[tap].shape[2:]) * _share(tile, tiling)
+    step = math.ceil((positions / most) ** 0.5)
+    while True:
+        found, weights = _on_lattice(taps, tiling, picture, tap, step, regions)
+        inside = weights > 0.5 * weights.max() if len(weights) else weights > 0
+        # a region may lie between the lattice's points
+        if not regions or step == 1 or int(inside.sum()) >= min(most, FEW_PATCHES):
+            break
+        step = math.ceil(step / 4)
+    if not inside.any():
+        where = "where the style is taken from are" if regions else "of the style are"
+        raise UsageError(f"the pixels {where} too few for a patch at {tap}: choose other --taps or a larger --stroke")
+    return found[inside][:most]
+
+
+def _on_lattice(
+    taps: Taps, tiling: Tiling, picture: Tensor, tap: str, step: int, regions: Sequence[Tensor]
+) -> tuple[Float[Tensor, "n c 3 3"], Float[Tensor, " n"]]:
+    """The patches at every ``step``-th position of a tap's map, and their weights; those without any are left out."""
     stride = tiling.geometry[tap].stride if tiling.geometry else 1
     found: list[Tensor] = []
-    step = 0
+    weights: list[Tensor] = []
     for tile in tiling.tiles:
         features = taps(tiling.crop(picture, tile))[tap]
-        if not step:
-            positions = features.shape[2] * features.shape[3] * _share(tile, tiling)
-            step = math.ceil((positions / most) ** 0.5)
         rows, columns = tiling.own(tile, tap, 1)
         own = taps.network.in_metric(tap, features[:, :, rows, columns])
         if min(own.shape[2:]) < 3:
@@ -128,13 +158,17 @@ def sample_patches(
             (-(seen[0] // stride + (part.start or 0) + 1)) % step
             for seen, part in ((tile.seen_rows, rows), (tile.seen_columns, columns))
         )
-        chosen = patches[:, top::step, left::step].permute(1, 2, 0, 3, 4).flatten(0, 1)
+        chosen = patches[:, top::step, left::step].permute(1, 2, 0, 3, 4)
+        weight = chosen.new_ones(chosen.shape[:2])
         if regions:
             size = (int(features.shape[2]), int(features.shape[3]))
             mask = guide(tiling.crop(regions[0], tile), taps.geometry()[tap], size)[0, 0, rows, columns]
-            chosen = chosen[mask[1:-1, 1:-1][top::step, left::step].flatten() > 0.5]
-        found.append(chosen)
-    return torch.cat(found)[:most]
+            weight = mask[1:-1, 1:-1][top::step, left::step]
+        found.append(chosen[weight > 0])
+        weights.append(weight[weight > 0])
+    if not found:
+        return picture.new_zeros(0, 0, 3, 3), picture.new_zeros(0)
+    return torch.cat(found), torch.cat(weights)
 
 
 def _share(tile: Tile, tiling: Tiling) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from impasto.networks import Taps
 from impasto.synthesis.content_targets import Place, place_for
 from impasto.synthesis.processes import world
 from impasto.synthesis.schedule import Stage, smaller
-from impasto.synthesis.tiles import Tiling, tiling
+from impasto.synthesis.tiles import Tiling, least_side, tiling
 
 GIB = 2**30
 PROBE = 128  # pixels a side of the picture that is measured
@@ -28,116 +29,126 @@ CONTENT_IN_MEMORY = 0.5 * GIB
 SMALLEST_OFFER = 64  # pixels on the longest side
 
 
+class Chosen(NamedTuple):
+    """What a layout depends on that memory decides: kept in checkpoints, and the same in all processes.
+
+    Attributes:
+        side: Of the tiles' cores; the picture's longer side for the whole picture.
+        kept: Tiles whose first pass is kept for the second.
+        content: Where content targets wait.
+    """
+
+    side: int
+    kept: int
+    content: Place
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a stage is laid out in memory.
 
     Attributes:
         tiling: Its tiles.
-        kept: Tiles whose first pass is kept for the second.
-        content: Where content targets wait.
-        bytes: What all of it takes, about.
+        chosen: What of it was chosen.
+        bytes: What all of it takes, about; 0 where it was chosen before.
     """
 
     tiling: Tiling
-    kept: int
-    content: Place
-    bytes: float
+    chosen: Chosen
+    bytes: float = 0.0
 
 
-def lay_out(
-    stage: Stage,
-    taps: Taps,
-    content_taps: Sequence[str],
-    *,
-    memory: float,
-    tile: int | None,
-    device: torch.device,
-    reach: int = 0,
-    wraps: bool = False,
-) -> Layout:
-    """The largest tiles with which a stage fits.
+@dataclass(frozen=True)
+class Needs:
+    """What is laid out: a stage's pictures, and what an evaluation does at every pixel.
 
-    Args:
+    Attributes:
         stage: Size and optimizer.
         taps: All the taps that are used.
         content_taps: Those whose targets must be kept.
+        reach: Positions beyond a tile's own that a statistic looks at.
+        wraps: Whether the picture continues at its opposite border.
+        pictures: Pictures of the stage's size beyond the optimizer's: an average, masks.
+    """
+
+    stage: Stage
+    taps: Taps
+    content_taps: Sequence[str] = ()
+    reach: int = 0
+    wraps: bool = False
+    pictures: float = 0.0
+
+    def tiling(self, side: int | None) -> Tiling:
+        """The stage's picture in tiles of this side."""
+        size = self.stage.size
+        whole = (side is None or side >= max(size)) and not self.wraps
+        return tiling(size, side, {} if whole else self.taps.geometry(), reach=self.reach, wraps=self.wraps)
+
+
+def lay_out(needs: Needs, *, memory: float, tile: int | None, device: torch.device) -> Layout:
+    """The largest tiles with which a stage fits.
+
+    Args:
+        needs: What is laid out.
         memory: GiB that may be used; on a GPU, its own free memory is the limit.
         tile: Side of the tiles, when the user has chosen it.
         device: Where the work is done.
-        reach: Positions beyond a tile's own that a statistic looks at.
-        wraps: Whether the picture continues at its opposite border.
 
     Raises:
         ImpastoError: It does not fit; the message says how much it needs and which size would fit.
         UsageError: The network cannot be tiled, or not in tiles of that side.
     """
-
-    def attempt(stage: Stage, wraps: bool) -> tuple[Layout | None, float, float]:
-        return _laid_out(stage, taps, content_taps, memory, tile, device, reach, wraps)
-
-    layout, needed, free = attempt(stage, wraps)
-    if layout is None or (needed > free and tile is None):
-        fits = int(max(stage.size) * (free / needed) ** 0.5)
-        # a smaller picture's history is longer and finer: what is offered must fit with it (that it may have to be
-        # rounded to wrap is told when it is asked for)
-        while fits > SMALLEST_OFFER:
-            _, less, free = attempt(smaller(stage, fit(stage.size, fits)), False)
-            if less <= free:
-                break
-            fits = int(fits * 0.95)
-        raise ImpastoError(
-            f"{stage.size[1]}×{stage.size[0]} pixels on {taps.network.name} need about "
-            f"{(needed + BASE) / GIB:.1f} GiB and {free / FREE_SHARE / GIB:.1f} are free: "
-            f"--size {fits} would fit"
-        )
-    return layout
-
-
-def _laid_out(
-    stage: Stage,
-    taps: Taps,
-    content_taps: Sequence[str],
-    memory: float,
-    tile: int | None,
-    device: torch.device,
-    reach: int,
-    wraps: bool,
-) -> tuple[Layout | None, float, float]:
-    """The layout, None where not even the pictures fit; the bytes that it needs at least, and those that are free."""
-    pixels = stage.size[0] * stage.size[1]
-    each = bytes_per_pixel(taps, device)
-    targets = content_bytes(taps, content_taps, device) * pixels
-    place = place_for(int(targets), CONTENT_IN_MEMORY)  # type: ignore[arg-type]
-    standing = stage.pictures * 12 * pixels + (targets if place == "memory" else 0)
     free = free_memory(device) * FREE_SHARE
     limit = free if device.type == "cuda" else min(free, memory * GIB - BASE)
-    if standing > free:  # before millions of tiles are laid out
-        return None, standing, free
-    budget = max(limit - standing, min(SMALLEST_BUDGET, free - standing))
-    tiles = _largest(stage.size, taps, each, budget, tile, reach, wraps)
+    each = bytes_per_pixel(needs.taps, device)
+    content = content_bytes(needs.taps, needs.content_taps, device)
+
+    def standing(stage: Stage) -> tuple[float, Place]:
+        """Bytes that are there all the time, and where content targets wait."""
+        pixels = stage.size[0] * stage.size[1]
+        place = place_for(int(content * pixels), int(CONTENT_IN_MEMORY))
+        return pixels * (12 * (stage.pictures + needs.pictures) + (content if place == "memory" else 0)), place
+
+    def least(stage: Stage) -> float:
+        """Bytes without which a stage cannot be worked, in tiles of the user's or of the smallest side."""
+        side = min(tile or SIDES[-1], max(stage.size)) + 2 * SIDES[-1]
+        return standing(stage)[0] + each * min(side**2, stage.size[0] * stage.size[1])
+
+    if least(needs.stage) > free:
+        raise _too_large(needs, least, free)
+    there, place = standing(needs.stage)
+    budget = max(limit - there, min(SMALLEST_BUDGET, free - there))
+    tiles = needs.tiling(tile) if tile else _largest(needs, each, budget)
     working = each * _seen(tiles)
     mine = math.ceil(len(tiles.tiles) / world())
-    kept = max(1, min(mine, int(budget / working))) if working else 1
-    return Layout(tiles, kept, place, standing + working * kept + BASE), standing + working, free
+    kept = max(1, min(mine, int(budget / working)))
+    return Layout(tiles, Chosen(tiles.side or max(needs.stage.size), kept, place), there + working * kept + BASE)
 
 
-def _largest(
-    size: tuple[int, int], taps: Taps, each: float, budget: float, tile: int | None, reach: int, wraps: bool
-) -> Tiling:
+def _too_large(needs: Needs, least: Callable[[Stage], float], free: float) -> ImpastoError:
+    stage = needs.stage
+    fits = int(max(stage.size) * (free / least(stage)) ** 0.5)
+    # a smaller picture's history is longer and finer: what is offered must fit with it
+    while fits > SMALLEST_OFFER and least(smaller(stage, fit(stage.size, fits))) > free:
+        fits = int(fits * 0.95)
+    return ImpastoError(
+        f"{stage.size[1]}×{stage.size[0]} pixels on {needs.taps.network.name} need about "
+        f"{(least(stage) + BASE) / GIB:.1f} GiB and {free / FREE_SHARE / GIB:.1f} are free: --size {fits} would fit"
+    )
+
+
+def _largest(needs: Needs, each: float, budget: float) -> Tiling:
     """The picture whole if it fits and one process works it, else the largest tiles that fit."""
-    alone = world() == 1
-    if tile is None and alone and each * size[0] * size[1] <= budget and not wraps:
-        return tiling(size, None, {})
-    geometry = taps.geometry()
-    if tile is not None:
-        return tiling(size, tile, geometry, reach=reach, wraps=wraps)
-    # at least a tile for every process, and with these, work of about the same size for each
-    at_most = max(size) if alone else max(64, int((size[0] * size[1] / world()) ** 0.5))
-    for side in [side for side in (max(size), *SIDES) if side <= max(at_most, SIDES[-1])]:
-        found = tiling(size, min(side, at_most), geometry, reach=reach, wraps=wraps)
+    size, alone = needs.stage.size, world() == 1
+    if alone and not needs.wraps and each * size[0] * size[1] <= budget:
+        return needs.tiling(None)
+    least = least_side(needs.taps.geometry(), needs.reach)
+    # for several processes, tiles that give each of them about as much work
+    at_most = max(size) if alone else max(least, int((size[0] * size[1] / world()) ** 0.5))
+    for side in sorted({min(max(side, least), at_most) for side in (at_most, *SIDES)}, reverse=True):
+        found = needs.tiling(side)
         if each * _seen(found) <= budget:
-            return found
+            break
     return found
 
 

@@ -17,6 +17,7 @@ from impasto.losses.smoothness import out_of_range, total_variation
 from impasto.losses.statistics import Sums
 from impasto.losses.style import StyleLoss
 from impasto.networks import Taps
+from impasto.networks.geometry import TapGeometry
 from impasto.synthesis.content_targets import ContentTargets
 from impasto.synthesis.measure import Summed, accumulate, add_shares, shared, sums_in, together
 from impasto.synthesis.point import Point
@@ -92,7 +93,21 @@ class Objective:
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or world() > 1:
                     raise
-                self._halve(error)
+            # what the failed evaluation held is free by now
+            self._go_on_with(halved(self.tiling, self.taps.geometry(), self._reach))
+
+    def tile(self, side: int) -> None:
+        """Go on in tiles of this side."""
+        if side != (self.tiling.side or max(self.tiling.size)):
+            old = self.tiling
+            self._go_on_with(tiling(old.size, side, self.taps.geometry(), reach=self._reach, wraps=old.wraps))
+
+    def _go_on_with(self, tiles: Tiling) -> None:
+        self.tiling, self.kept = tiles, 1
+
+    @property
+    def _reach(self) -> int:
+        return max((one.statistic.reach for one in self._wanted), default=0)
 
     def _evaluate(self, image: Tensor) -> Point:
         mine = shared(self.tiling)
@@ -185,18 +200,6 @@ class Objective:
         terms["range"] = OUT_OF_RANGE_WEIGHT * own.numel() / size * out_of_range(own)
         return terms
 
-    def _halve(self, error: BaseException) -> None:
-        """Go on with tiles of half the side."""
-        old = self.tiling
-        side = (old.side or max(old.size)) // 2
-        reach = max((one.statistic.reach for one in self._wanted), default=0)
-        try:
-            self.tiling = tiling(old.size, side, self.taps.geometry(), reach=reach, wraps=old.wraps)
-        except UsageError:
-            raise ImpastoError("out of memory: a smaller --size needs less") from error
-        self.kept = 1
-        log.warning("out of memory: going on in tiles of %d pixels instead of %d", side, old.side or max(old.size))
-
 
 @dataclass(frozen=True, eq=False)
 class _Begun:
@@ -210,3 +213,18 @@ class _Begun:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory is full; torch says it in several ways."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in MEMORY_FULL)
+
+
+def halved(old: Tiling, geometry: Mapping[str, TapGeometry], reach: int) -> Tiling:
+    """Tiles of half the side, and a warning that says so.
+
+    Raises:
+        ImpastoError: There are no smaller ones.
+    """
+    whole = old.side or max(old.size)
+    try:
+        found = tiling(old.size, whole // 2, geometry, reach=reach, wraps=old.wraps)
+    except UsageError as error:
+        raise ImpastoError("out of memory: a smaller --size needs less") from error
+    log.warning("out of memory: going on in tiles of %d pixels instead of %d", whole // 2, whole)
+    return found

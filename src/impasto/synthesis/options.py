@@ -8,18 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
-# The keys of losses.style.STYLE_LOSSES, which imports torch: the command line must not wait for it.
-StyleLossName = Literal[
-    "gram",
-    "wasserstein",
-    "meanstd",
-    "mmd-linear",
-    "mmd-polynomial",
-    "mmd-gaussian",
-    "histogram",
-    "sliced",
-    "mrf",
-]
+from impasto.losses.names import StyleLossName
 
 Weight = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
 
@@ -205,6 +194,10 @@ class InversionOptions(SynthesisOptions):
         BeforeValidator(_several),
         Field(description="Layers whose activations must agree; `pixels` is the picture itself. Default: relu3_1."),
     ] = ("relu3_1",)
+    steps: Annotated[int | None, Field(ge=1, le=10000, description="Steps at each scale. Default: 200.")] = None
+    scales: Annotated[
+        int | None, Field(ge=1, le=20, description="How many scales, each half the size of the next. Default: 1.")
+    ] = None
     size: Annotated[
         int | None, Field(ge=16, description="Longest side in pixels. Default: the picture's own, 512 at most.")
     ] = None

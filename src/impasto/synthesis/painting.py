@@ -15,9 +15,10 @@ from impasto.networks import Network
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.recipe import Input
 from impasto.synthesis.engine import Descent, Walk
-from impasto.synthesis.memory import Layout
-from impasto.synthesis.objective import Objective
+from impasto.synthesis.memory import Chosen, Layout, Needs, lay_out
+from impasto.synthesis.objective import Objective, halved, out_of_memory
 from impasto.synthesis.options import SynthesisOptions
+from impasto.synthesis.processes import agreed, world
 from impasto.synthesis.schedule import Stage
 
 
@@ -42,8 +43,8 @@ class Craft(Protocol):
     inputs: tuple[Input, ...]
     device: torch.device
 
-    def layout(self, index: int, tile: int | None = None) -> Layout:
-        """How a stage is laid out in memory, in tiles of this side or in the largest that fit."""
+    def needs(self, index: int) -> Needs:
+        """What of a stage must be laid out in memory."""
 
     def objective(self, index: int, layout: Layout) -> Objective:
         """What is minimised at a stage."""
@@ -91,34 +92,69 @@ def paint(craft: Craft, checkpoint: Checkpoint | None = None) -> Iterator[Synthe
 
     An event keeps the optimiser's memory alive: let go of it before the next one.
     """
+    chosen = [Chosen(*one) for one in checkpoint.facts["chosen"]] if checkpoint else choose(craft)
     image: Tensor | None = None
     for index in range(checkpoint.facts["stage"] if checkpoint else 0, len(craft.stages)):
         walk = _walk(craft.stages[index], craft.options)
         if checkpoint:
-            # in the tiles that it had: others would round differently
-            layout = replace(craft.layout(index, checkpoint.facts["tile"]), kept=checkpoint.facts["kept"])
-            objective = craft.objective(index, layout)
+            objective = _objective(craft, index, chosen)
+            objective.tile(checkpoint.facts["tile"])  # out of memory, it may have gone on in smaller ones
             tensors = {name: tensor.to(craft.device) for name, tensor in checkpoint.tensors.items()}
             descent = Descent.restored(objective, walk, tensors, checkpoint.facts["descent"])
             checkpoint = None
             del tensors
         else:
             image = craft.start(index, image)
-            objective = craft.objective(index, craft.layout(index))
+            objective = _objective(craft, index, chosen)
             descent = Descent.begin(objective, image, walk)
             image = None
         done = 0.0
         for _ in descent:
-            yield (event := _tell(craft.stages, index, descent, objective))
+            yield (event := _tell(craft.stages, index, descent, objective, chosen))
             done = event.done
             del event
         if index + 1 == len(craft.stages) and done < 1:  # on its plateau early, or nothing was left to do
-            yield replace(_tell(craft.stages, index, descent, objective), done=1.0)
+            yield replace(_tell(craft.stages, index, descent, objective, chosen), done=1.0)
         image = descent.image
         del descent, objective
 
 
-def _tell(stages: tuple[Stage, ...], index: int, descent: Descent, objective: Objective) -> SynthesisProgress:
+def choose(craft: Craft) -> list[Chosen]:
+    """What memory decides, for all stages, before any work: it must not depend on what is free later."""
+    found = [layout_of(craft, index).chosen for index in range(len(craft.stages))]
+    sides = agreed([one.side for one in found], craft.device)
+    return [one._replace(side=side) for one, side in zip(found, sides, strict=True)]
+
+
+def layout_of(craft: Craft, index: int) -> Layout:
+    """How a stage would be laid out now.
+
+    Raises:
+        ImpastoError: It does not fit.
+        UsageError: The network cannot be tiled, or not in tiles of the side asked for.
+    """
+    options = craft.options
+    return lay_out(craft.needs(index), memory=options.memory, tile=options.tile, device=craft.device)
+
+
+def _objective(craft: Craft, index: int, chosen: list[Chosen]) -> Objective:
+    """A stage's objective; out of memory, in tiles of half the side."""
+    while True:
+        side = chosen[index].side
+        try:
+            layout = Layout(craft.needs(index).tiling(side), chosen[index])
+            return craft.objective(index, layout)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or world() > 1:
+                raise
+        needs = craft.needs(index)
+        half = halved(needs.tiling(side), needs.taps.geometry(), needs.reach)
+        chosen[index] = chosen[index]._replace(side=half.side or side, kept=1)
+
+
+def _tell(
+    stages: tuple[Stage, ...], index: int, descent: Descent, objective: Objective, chosen: list[Chosen]
+) -> SynthesisProgress:
     stage, point = stages[index], descent.optimizer.point
     before = sum(earlier.cost for earlier in stages[:index])
     here = stage.cost * min(1.0, descent.step / stage.steps)
@@ -126,7 +162,7 @@ def _tell(stages: tuple[Stage, ...], index: int, descent: Descent, objective: Ob
     def checkpoint() -> Checkpoint:
         tensors, facts = descent.state()
         tile = objective.tiling.side or max(stage.size)
-        return Checkpoint(tensors, {"stage": index, "descent": facts, "tile": tile, "kept": objective.kept})
+        return Checkpoint(tensors, {"stage": index, "descent": facts, "tile": tile, "chosen": chosen})
 
     return SynthesisProgress(
         stage=index,

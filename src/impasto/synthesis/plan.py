@@ -13,7 +13,7 @@ from impasto.runs.options_file import validate
 from impasto.synthesis import stylize
 from impasto.synthesis.memory import GIB, Layout
 from impasto.synthesis.options import StyleTransferOptions
-from impasto.synthesis.painting import Craft
+from impasto.synthesis.painting import Craft, layout_of
 from impasto.synthesis.preparation import Source
 from impasto.synthesis.schedule import Stage
 from impasto.synthesis.session import Download
@@ -44,7 +44,7 @@ class PlannedStage:
             "optimizer": "adam" if stage.optimizer == "adam" else "lbfgs" + history,
             "steps": stage.steps,
             "tiles": "whole" if tiles == 1 else f"{tiles} of {self.layout.tiling.side}",
-            "content": self.layout.content,
+            "content": self.layout.chosen.content,
             "GiB": round(self.layout.bytes / GIB, 1),
             "seconds": round(self.seconds),
         }
@@ -103,10 +103,10 @@ def plan_of(craft: Craft) -> Plan:
     speeds = {name: _seconds_per_pixel(craft, name) for name in dict.fromkeys(s.network for s in craft.stages)}
     planned = []
     for index, stage in enumerate(craft.stages):
-        layout = craft.layout(index)
+        layout = layout_of(craft, index)
         own = stage.size[0] * stage.size[1]
         seen = _seen(layout.tiling)
-        again = 1 - min(1.0, layout.kept / len(layout.tiling.tiles))
+        again = 1 - min(1.0, layout.chosen.kept / len(layout.tiling.tiles))
         evaluation = speeds[stage.network] * seen * (1 + FORWARD * again)
         evaluations = stage.steps * (SEARCH if stage.optimizer == "lbfgs" else 1.0) + 1
         preparing = speeds[stage.network] * own * FORWARD * PREPARING
@@ -121,7 +121,7 @@ def _seconds_per_pixel(craft: Craft, network: str) -> float:
     small = fit(stage.size, min(PROBE, max(stage.size)))
     height, width = (max(2 * multiple, round(side / multiple) * multiple) for side in small)
     probe = cast(Craft, replace(cast(Any, craft), stages=(replace(stage, size=(height, width)),)))
-    layout = probe.layout(0)
+    layout = layout_of(probe, 0)
     objective = probe.objective(0, layout)
     image = probe.start(0, None)
     objective(image)  # the first one warms caches up

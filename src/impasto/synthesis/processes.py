@@ -32,6 +32,15 @@ def add_over_processes(tensors: Sequence[Tensor]) -> None:
         torch.distributed.all_reduce(tensor)
 
 
+def agreed(numbers: Sequence[int], device: torch.device) -> list[int]:
+    """The first process's numbers, in all of them."""
+    if world() == 1:
+        return list(numbers)
+    shared = torch.tensor([number if rank() == 0 else 0 for number in numbers], dtype=torch.int64, device=device)
+    add_over_processes([shared])
+    return [int(number) for number in shared]
+
+
 def _spread() -> bool:
     return "WORLD_SIZE" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 

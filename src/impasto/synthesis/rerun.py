@@ -65,7 +65,7 @@ def rerun(
     recipe = parse(read_recipe(path), path)
     require_format(path)
     if not recipe.finished:
-        raise UsageError(f"{path} was interrupted: it is the best picture at that moment, and cannot be made again")
+        raise UsageError(f"{path} was interrupted: it is the picture at that moment, and cannot be made again")
     with listening(progress, download) as (progress, download):
         craft = rebuild(recipe.verb, recipe.options, recipe.inputs, name=path, search=search, download=download)
         before = read(path)

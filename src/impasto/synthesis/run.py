@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images import require_format, require_writable
@@ -26,12 +30,32 @@ def carry_out(
     preview: Path | str | None = None,
     run: Path | str | None = None,
     out: Path | str | None = None,
+    unfinished: bool = True,
 ) -> SynthesisResult:
-    """Make a craft's picture, in a run directory if one is wanted."""
+    """Make a craft's picture, in a run directory if one is wanted, and write it if there is a place for it.
+
+    Args:
+        craft: What is made.
+        progress: Called with every step.
+        preview: A picture file, rewritten while the work goes on.
+        run: A run's directory; ``auto`` keeps a run of large pictures only.
+        out: Where the picture is written; with a run, by default ``picture.png`` in its directory.
+        unfinished: Whether the picture so far is written too, when the work is interrupted.
+
+    Raises:
+        UsageError: As :func:`make_in_run`.
+        ImpastoError: As :func:`make_in_run`.
+    """
     directory = automatic_directory(craft) if run == "auto" else run
-    if directory is None:
-        return make(craft, progress=progress, preview=preview)
-    return make_in_run(craft, directory, out=out, progress=progress, preview=preview)
+    if directory is not None:
+        return make_in_run(craft, directory, out=out, progress=progress, preview=preview, unfinished=unfinished)
+    if out:
+        require_format(out)
+        require_writable(out)
+    result = make(craft, progress=progress, preview=preview)
+    if out and rank() == 0 and (result.recipe.finished or unfinished):
+        result.save(out)
+    return result
 
 
 def make_in_run(
@@ -42,6 +66,7 @@ def make_in_run(
     progress: Listener | None = None,
     preview: Path | str | None = None,
     every: float = CHECKPOINT_SECONDS,
+    unfinished: bool = True,
 ) -> SynthesisResult:
     """Make a picture in a new run directory, with checkpoints, and write it.
 
@@ -52,6 +77,7 @@ def make_in_run(
         progress: Called with every step.
         preview: A picture file, rewritten while the work goes on.
         every: Seconds between checkpoints, at least.
+        unfinished: Whether the picture so far is written too, when the work is interrupted.
 
     Raises:
         UsageError: The directory holds other things, or a run, or the inputs are in memory, not files.
@@ -79,7 +105,7 @@ def make_in_run(
         },
     )
     with run.lock():
-        return work_in(run, craft, progress, preview)
+        return work_in(run, craft, progress, preview, unfinished)
 
 
 def automatic_directory(craft: Craft) -> Path | None:
@@ -93,15 +119,32 @@ def automatic_directory(craft: Craft) -> Path | None:
 PRECIOUS = 16_000_000  # pixels from which the command line keeps a run without being asked
 
 
-def work_in(run: RunDirectory, craft: Craft, progress: Listener | None, preview: Path | str | None) -> SynthesisResult:
+def work_in(
+    run: RunDirectory, craft: Craft, progress: Listener | None, preview: Path | str | None, unfinished: bool = True
+) -> SynthesisResult:
     """Make a craft's picture from a run's checkpoint on, if it has one, and write it."""
     out = Path(run.manifest["picture"])
     require_format(out)
     require_writable(out)
     result = make(craft, progress=progress, preview=preview, run=run, every=run.manifest["every"])
-    result.save(out)
+    if result.recipe.finished or unfinished:
+        result.save(out)
     if result.recipe.finished:
         run.finish(out, losses=result.losses)
         with suppress(FileNotFoundError):
             run.checkpoint_path.unlink()  # nothing is left to resume
     return result
+
+
+INTERRUPTED = " (interrupted)"  # behind the label of the picture at which Ctrl-C ended a contact sheet
+
+
+def cells(results: Iterable[tuple[str, SynthesisResult]]) -> list[tuple[str, Float[Tensor, "1 3 h w"]]]:
+    """(label, picture) for each of many results as they are made, up to one that was interrupted, which says so."""
+    made = []
+    for label, result in results:
+        finished = result.recipe.finished
+        made.append((label if finished else label + INTERRUPTED, result.tensor))
+        if not finished:
+            break
+    return made

@@ -24,7 +24,7 @@ from impasto.runs.directory import RunDirectory
 from impasto.runs.recipe import Recipe
 from impasto.synthesis.objective import out_of_memory
 from impasto.synthesis.painting import Craft, SynthesisProgress, paint
-from impasto.synthesis.processes import rank
+from impasto.synthesis.processes import rank, world
 
 CHECKPOINT_SECONDS = 20.0  # between checkpoints, or ten times what one takes, if that is longer
 
@@ -213,5 +213,6 @@ def circumstances(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "device": str(device),
         "threads": str(torch.get_num_threads()),
+        "processes": str(world()),
         "machine": platform.machine(),
     }

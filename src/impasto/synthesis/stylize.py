@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.calibration import Fitted, Style, style_transfer_objective
 from impasto.synthesis.initial import initial
-from impasto.synthesis.memory import Layout, lay_out
+from impasto.synthesis.memory import Layout, Needs
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import StyleTransferOptions
+from impasto.synthesis.painting import layout_of
 from impasto.synthesis.preparation import (
     SMALLEST_SIDE,
     Source,
@@ -63,12 +65,12 @@ def stylize(
         styles: The painting, or several.
         options: All options at once; ``fields`` go over it.
         progress: Called with every step; by default a notebook shows a bar. An interrupt (Ctrl-C) ends the work, and
-            the best picture so far is returned.
+            the picture so far is returned.
         download: Called with (bytes done, bytes in all) while weights are downloaded.
         preview: A picture file, rewritten every other second while the work goes on.
         run: A directory to keep checkpoints and metrics in, new or empty, so that a kill loses next to nothing
             (:func:`impasto.resume`); ``auto`` makes one under ``runs`` for large pictures.
-        out: Where a run writes its picture; by default ``picture.png`` in its directory.
+        out: Where the picture is written; with a run, by default ``picture.png`` in its directory.
         fitted: What was measured of the paintings, for the next photograph: give the same dictionary each time.
         fields: Any field of :class:`StyleTransferOptions`.
 
@@ -94,27 +96,25 @@ class StyleTransfer:
     styles: tuple[Float[Tensor, "1 3 k l"], ...]
     masks: tuple[Float[Tensor, "1 1 h w"], ...]
     style_masks: tuple[Float[Tensor, "1 1 k l"], ...]
-    begin: Picture | None
+    begin: Float[Tensor, "1 3 m n"] | None
     size: tuple[int, int]
     stages: tuple[Stage, ...]
     networks: dict[str, Network]
     inputs: tuple[Input, ...]
     device: torch.device
+    keys: tuple[str, ...]
     fitted: Fitted | None = None
     verb: str = field(default="stylize", init=False)
 
-    def layout(self, index: int, tile: int | None = None) -> Layout:
-        """How a stage is laid out in memory."""
-        stage = self.stages[index]
-        network = self.networks[stage.network]
-        return lay_out(
-            stage,
+    def needs(self, index: int) -> Needs:
+        """What of a stage must be laid out in memory."""
+        network = self.networks[self.stages[index].network]
+        return Needs(
+            self.stages[index],
             self._taps(network),
             self._content_taps(network),
-            memory=self.options.memory,
-            tile=tile or self.options.tile,
-            device=self.device,
             reach=1 if "mrf" in self.options.loss else 0,
+            pictures=2.0 * (self.options.average > 0) + len(self.masks),
         )
 
     def start(self, index: int, image: Tensor | None) -> Float[Tensor, "1 3 h w"]:
@@ -141,20 +141,21 @@ class StyleTransfer:
             smoothness=options.smoothness,
             regions=self._regions(stage.size),
             tiles=layout.tiling,
-            kept=layout.kept,
-            place=layout.content,
+            kept=layout.chosen.kept,
+            place=layout.chosen.content,
             fitted=self.fitted,
         )
 
     def finish(self, image: Float[Tensor, "1 3 h w"], index: int) -> Picture:
         """The picture at its full size, in range, in the photograph's frame."""
-        content = sized(self.content.pixels, self.size, torch.device("cpu"))
+        cpu = torch.device("cpu")
         if size_of(image) != self.size:  # interrupted on the way up
-            smaller = sized(self.content.pixels, size_of(image), torch.device("cpu"))
+            content = sized(self.content.pixels, self.size, cpu)
+            smaller = sized(self.content.pixels, size_of(image), cpu)
             image = enlarge(image, content, smaller, with_detail=self.options.init == "content")
         image = image.clamp(0, 1)
         if self.options.color == "keep":
-            image = keep_colours(image, content)
+            image = keep_colours(image, sized(self.content.pixels, self.size, cpu))
         alpha = self.content.alpha
         return replace(
             self.content,
@@ -170,7 +171,7 @@ class StyleTransfer:
         masks = [sized(mask, size, self.device) for mask in self.masks]
         if not masks:
             return []
-        together = torch.stack(masks).sum(0).clamp_min(1)
+        together = sum(masks[1:], masks[0]).clamp_min(1)
         return [mask / together for mask in masks]
 
     def _styles(self, stage: Stage) -> list[Style]:
@@ -178,13 +179,15 @@ class StyleTransfer:
         found = []
         for number, (picture, weight) in enumerate(zip(self.styles, weights, strict=True)):
             size = style_size(size_of(picture), stage.size, self.options.stroke)
+            mask = partial(sized, self.style_masks[number], size, self.device) if self.style_masks else None
+            known = self.keys[number]
             found.append(
                 Style(
-                    sized(picture, size, self.device),
+                    partial(sized, picture, size, self.device),
                     weight,
                     region=number if self.masks else None,
-                    mask=sized(self.style_masks[number], size, self.device) if self.style_masks else None,
-                    key=(number, stage.network) if self.fitted is not None and not self.style_masks else None,
+                    mask=mask,
+                    key=(known, size, stage.network) if known and mask is None else None,
                 )
             )
         return found
@@ -222,7 +225,7 @@ def prepare(
     pictures = [read_input("style", style, inputs) for style in styles]
     begin = None
     if options.init not in ("content", "noise", "median"):
-        begin = read_input("init", Path(options.init), inputs)
+        begin = read_input("init", Path(options.init), inputs).pixels
     if options.weights and options.weights.is_file():
         inputs.append(input_file("weights", options.weights))
     masks = tuple(_mask("mask", path, size_of(photo.pixels), "the photograph", inputs) for path in options.masks)
@@ -239,6 +242,8 @@ def prepare(
     if min(size) < SMALLEST_SIDE:
         raise UsageError(f"the result would be {size[1]}×{size[0]} pixels: both sides must be {SMALLEST_SIDE} or more")
     stages = schedule(size, options)
+    if begin is not None:
+        begin = sized(begin, stages[0].size, torch.device("cpu"))
     loaded = load_networks(stages, options, device, named=bool(options.taps or options.content_taps), download=download)
     craft = StyleTransfer(
         options,
@@ -252,11 +257,12 @@ def prepare(
         loaded,
         tuple(inputs),
         device,
+        tuple(one.sha256 for one in inputs if one.role == "style"),
         fitted,
     )
     # the finest stage of each network is the one that may not fit
     for index in {stage.network: index for index, stage in enumerate(stages)}.values():
-        craft.layout(index)
+        layout_of(craft, index)
     return craft
 
 

@@ -9,12 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto import networks
+from impasto.losses.names import StyleLossName
 from impasto.networks import Network
 from impasto.runs.options_file import validate
 from impasto.synthesis.calibration import Fitted
-from impasto.synthesis.options import StyleLossName, StyleTransferOptions
+from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.preparation import Source, read_input
-from impasto.synthesis.session import Listener
+from impasto.synthesis.run import cells
+from impasto.synthesis.session import Listener, SynthesisResult
 from impasto.synthesis.stylize import stylize
 
 Swept = Literal["taps", "loss", "strength"]
@@ -35,6 +37,8 @@ def sweep(
     **fields: Any,
 ) -> Rows:
     """Paint a photograph once for each value of an option.
+
+    An interrupt (Ctrl-C) ends the sweep with the picture so far, its label followed by ``(interrupted)``.
 
     Args:
         content: The photograph.
@@ -58,14 +62,14 @@ def sweep(
     pictures = [read_input("style", style, []) for style in styles]
     shown = [("content", photo.pixels), *(("style", picture.pixels) for picture in pictures)]
     fitted: Fitted = {}
-    cells = []
-    for label, changes in _changes(what, checked):
+
+    def painted(label: str, changes: dict[str, Any]) -> SynthesisResult:
         listener = progress(label) if progress else None
-        result = stylize(
-            photo, pictures, options=validate(StyleTransferOptions, values | changes), progress=listener, fitted=fitted
-        )
-        cells.append((label, result.tensor))
-    return [shown, *(cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS))]
+        here = validate(StyleTransferOptions, values | changes)
+        return stylize(photo, pictures, options=here, progress=listener, fitted=fitted)
+
+    made = cells((label, painted(label, changes)) for label, changes in _changes(what, checked))
+    return [shown, *(made[start : start + COLUMNS] for start in range(0, len(made), COLUMNS))]
 
 
 def _changes(what: Swept, options: StyleTransferOptions) -> list[tuple[str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.calibration import Style, style_terms
 from impasto.synthesis.initial import noise
-from impasto.synthesis.memory import Layout, lay_out
+from impasto.synthesis.memory import Layout, Needs
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import TextureOptions
+from impasto.synthesis.painting import layout_of
 from impasto.synthesis.preparation import Source, load_networks, read_input, sized, style_taps
 from impasto.synthesis.run import carry_out
 from impasto.synthesis.schedule import Stage, schedule
@@ -61,7 +63,7 @@ def texture(
         preview: A picture file, rewritten every other second while the work goes on.
         run: A directory to keep checkpoints and metrics in, new or empty, so that a kill loses next to nothing
             (:func:`impasto.resume`); ``auto`` makes one under ``runs`` for large pictures.
-        out: Where a run writes its picture; by default ``picture.png`` in its directory.
+        out: Where the picture is written; with a run, by default ``picture.png`` in its directory.
         fields: Any field of :class:`TextureOptions`.
 
     Raises:
@@ -89,18 +91,14 @@ class Texture:
     device: torch.device
     verb: str = field(default="texture", init=False)
 
-    def layout(self, index: int, tile: int | None = None) -> Layout:
-        """How a stage is laid out in memory."""
-        stage = self.stages[index]
-        return lay_out(
-            stage,
-            self._taps(stage),
-            (),
-            memory=self.options.memory,
-            tile=tile or self.options.tile,
-            device=self.device,
+    def needs(self, index: int) -> Needs:
+        """What of a stage must be laid out in memory."""
+        return Needs(
+            self.stages[index],
+            self._taps(self.stages[index]),
             reach=1 if "mrf" in self.options.loss else 0,
             wraps=self.options.tileable,
+            pictures=2.0 * (self.options.average > 0),
         )
 
     def start(self, index: int, image: Tensor | None) -> Float[Tensor, "1 3 h w"]:
@@ -120,9 +118,9 @@ class Texture:
         for picture, weight in zip(self.styles, options.style_weights or (1.0,) * len(self.styles), strict=True):
             height, width = size_of(picture)
             at = max(32, round(height * scale)), max(32, round(width * scale))
-            styles.append(Style(sized(picture, at, self.device), weight))
+            styles.append(Style(partial(sized, picture, at, self.device), weight))
         terms = style_terms(taps, styles, options.weighted_losses, style_taps(network, options))
-        return Objective(taps, layout.tiling, terms, smoothness=options.smoothness, kept=layout.kept)
+        return Objective(taps, layout.tiling, terms, smoothness=options.smoothness, kept=layout.chosen.kept)
 
     def finish(self, image: Float[Tensor, "1 3 h w"], index: int) -> Picture:
         """The picture at its full size, in range."""
@@ -151,7 +149,7 @@ def prepare(styles: Sequence[Source], options: TextureOptions, download: Downloa
     loaded = load_networks(stages, options, device, named=bool(options.taps), download=download)
     craft = Texture(options, tuple(pictures), size, stages, loaded, tuple(inputs), device)
     for index in {stage.network: index for index, stage in enumerate(stages)}.values():
-        craft.layout(index)
+        layout_of(craft, index)
     return craft
 
 
@@ -163,7 +161,7 @@ def _enlarge(image: Tensor, size: tuple[int, int], wraps: bool) -> Tensor:
     height, width = size_of(image)
     rows, columns = (torch.arange(-margin, side + margin, device=image.device) % side for side in (height, width))
     scale = size[0] / height, size[1] / width
-    # resampled as a whole number of margins, so that what is cut off lies exactly on the larger grid
+    # where a margin is no whole number of the larger pixels, what is cut off lies up to half of one beside
     around = round((height + 2 * margin) * scale[0]), round((width + 2 * margin) * scale[1])
     larger = resize(image[:, :, rows][:, :, :, columns], around)
     top, left = (round(margin * s) for s in scale)

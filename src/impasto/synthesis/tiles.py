@@ -130,23 +130,34 @@ def tiling(
     side = max(size) if side is None else min(side, max(size))
     for tap, of in geometry.items():
         if of.everywhere:
-            what = "be tileable" if wraps else "be painted in tiles"
+            what = "be tileable" if wraps else "be painted in tiles, and does not fit in one piece"
             raise UsageError(f"{tap} sees the whole picture at every position: it cannot {what}; choose other --taps")
-    grid = math.lcm(*(of.stride for of in geometry.values()), 1)
-    before = max((of.before + reach * of.stride for of in geometry.values()), default=0)
-    after = max((of.after + 1 + (reach - 1) * of.stride for of in geometry.values()), default=0)
-    halo = max(before, after, 1)
-    if side < max(size) and side < max(halo, grid):
+    grid, before, after = _needs(geometry, reach)
+    if side < max(size) and side < (least := max(grid, before, after)):
         raise UsageError(
-            f"--tile {side} is smaller than the halo of {halo} pixels that these taps need around it: "
-            f"use --tile {math.ceil(max(2 * halo, grid) / 32) * 32} or more"
+            f"--tile {side} is smaller than the halo of {least} pixels that these taps need around it: "
+            f"use --tile {math.ceil(2 * least / 32) * 32} or more"
         )
     if wraps and any(length % grid for length in size):
         near = "×".join(str(math.ceil(length / grid) * grid) for length in reversed(size))
         raise UsageError(f"a tileable picture's sides must be multiples of {grid} with these taps: use --size {near}")
-    spans = [_spans(length, side, grid, max(before, 1), max(after, 1), wraps) for length in size]
+    spans = [_spans(length, side, grid, before, after, wraps) for length in size]
     tiles = tuple(Tile(rows, columns, seen_r, seen_c) for rows, seen_r in spans[0] for columns, seen_c in spans[1])
     return Tiling(size, tiles, geometry, wraps, side)
+
+
+def least_side(geometry: Mapping[str, TapGeometry], reach: int = 0) -> int:
+    """The smallest side of tiles that are not mostly halo."""
+    return max(_needs(geometry, reach))
+
+
+def _needs(geometry: Mapping[str, TapGeometry], reach: int) -> tuple[int, int, int]:
+    """Pixels whose multiples cores begin at; halo before and after a core, at least the one that smoothness needs."""
+    local = [of for of in geometry.values() if not of.everywhere]
+    grid = math.lcm(*(of.stride for of in local), 1)
+    before = max(1, *(of.before + reach * of.stride for of in local), 1)
+    after = max(1, *(of.after + 1 + (reach - 1) * of.stride for of in local), 1)
+    return grid, before, after
 
 
 def _spans(

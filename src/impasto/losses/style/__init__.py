@@ -1,7 +1,6 @@
 """Style losses: how far the statistics of a feature map are from those of a painting."""
 
-from typing import Literal
-
+from impasto.losses.names import StyleLossName
 from impasto.losses.style.gram import GRAM
 from impasto.losses.style.histogram import HISTOGRAM, SLICED
 from impasto.losses.style.loss import Sketch, StyleLoss
@@ -9,18 +8,6 @@ from impasto.losses.style.mean_std import MEAN_STD
 from impasto.losses.style.mmd import MMD_GAUSSIAN, MMD_LINEAR, MMD_POLYNOMIAL
 from impasto.losses.style.patches import MRF
 from impasto.losses.style.wasserstein import WASSERSTEIN
-
-StyleLossName = Literal[
-    "gram",
-    "wasserstein",
-    "meanstd",
-    "mmd-linear",
-    "mmd-polynomial",
-    "mmd-gaussian",
-    "histogram",
-    "sliced",
-    "mrf",
-]
 
 STYLE_LOSSES: dict[StyleLossName, StyleLoss] = {
     "gram": GRAM,

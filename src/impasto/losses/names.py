@@ -1,0 +1,15 @@
+"""Names of the style losses, without torch: the command line must not wait for it."""
+
+from typing import Literal
+
+StyleLossName = Literal[
+    "gram",
+    "wasserstein",
+    "meanstd",
+    "mmd-linear",
+    "mmd-polynomial",
+    "mmd-gaussian",
+    "histogram",
+    "sliced",
+    "mrf",
+]
