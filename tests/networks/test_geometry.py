@@ -1,5 +1,6 @@
 """Geometry: what is measured on a network is what its layers add up to."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,23 @@ def test_every_name_is_answered_in_the_order_asked(vgg: Network) -> None:
     names = ["relu3_1", "relu1_1", "features.1"]
     found = Taps(vgg, names).geometry()
     assert list(found) == names and found["relu1_1"] == found["features.1"]
+
+
+def test_a_network_remembers_what_was_measured_of_it(vgg: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, measured = replace(vgg, geometry={}), []
+
+    def count(taps: Taps) -> dict[str, TapGeometry]:
+        measured.append(taps.names)
+        return measure(taps)
+
+    monkeypatch.setattr("impasto.networks.taps.measure", count)
+    for names in (["relu1_1"], ["relu1_1", "relu2_1"], ["relu2_1", "relu1_1"]):
+        assert list(Taps(network, names).geometry()) == names
+    assert Taps(network.to("cpu"), ["relu2_1"]).geometry() == {"relu2_1": network.geometry["relu2_1"]}
+    assert measured == [("relu1_1",), ("relu2_1",)]
+    assert measure(Taps(vgg, ["relu1_1", "relu2_1"])) == network.geometry
+
+
+def test_what_is_given_out_is_not_the_networks_own(vgg: Network) -> None:
+    Taps(vgg, ["relu1_1"]).geometry().clear()
+    assert list(Taps(vgg, ["relu1_1"]).geometry()) == ["relu1_1"]

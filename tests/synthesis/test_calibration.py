@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto import networks
 from impasto.losses.style import STYLE_LOSSES
@@ -43,7 +43,9 @@ def make(network):
         size = tuple(content.shape[2:])
         tiles = tiling(size, side, found.geometry()) if side else whole(size)
         weighted = [style if isinstance(style, tuple) else (style, 1.0) for style in styles]
-        painted = [Style(partial(Tensor.clone, s), w, region=n if regions else None) for n, (s, w) in enumerate(weighted)]
+        painted = [
+            Style(partial(Tensor.clone, s), w, region=n if regions else None) for n, (s, w) in enumerate(weighted)
+        ]
         pairs = [loss if isinstance(loss, tuple) else (loss, 1.0) for loss in losses]
         begin = (content, tiles, regions) if start else None
         terms = style_terms(found, painted, pairs, names, start=begin, **more)
@@ -130,7 +132,11 @@ def test_a_style_is_measured_within_its_mask(network):
     other[..., 60:] = 1 - other[..., 60:]
     terms = [
         style_terms(
-            taps, [Style(lambda picture=picture: picture, mask=lambda: mask)], [("gram", 1.0)], taps.names, start=(content, whole((48, 56)), [])
+            taps,
+            [Style(lambda picture=picture: picture, mask=lambda: mask)],
+            [("gram", 1.0)],
+            taps.names,
+            start=(content, whole((48, 56)), []),
         )
         for picture in (style, other)
     ]
@@ -165,7 +171,9 @@ def test_paintings_are_measured_once_when_they_have_a_key(network, monkeypatch):
     assert 0 < len(calls) - once < once, "the painting without a key is measured again"
     assert len(fitted) == 2
     assert first[0].target is second[0].target and first[2].target is not second[2].target
-    style_terms(taps, [Style(lambda: scene(4, 40, 40), key=("four", 40))], [("wasserstein", 1.0)], taps.names, fitted=fitted)
+    style_terms(
+        taps, [Style(lambda: scene(4, 40, 40), key=("four", 40))], [("wasserstein", 1.0)], taps.names, fitted=fitted
+    )
     assert len(fitted) == 4, "another size is another painting"
 
 
@@ -190,3 +198,33 @@ def test_the_content_weighs_nothing_at_full_strength():
 @given(strength=st.floats(0, 1))
 def test_the_content_weight_is_a_number_at_any_strength(strength):
     assert math.isfinite(content_weight(strength))
+
+
+class Global(nn.Module):
+    """A map that sees the whole picture at every position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x.mean(dim=(2, 3), keepdim=True)
+
+
+def test_a_painting_is_measured_whole_where_a_tap_sees_everywhere():
+    torch.manual_seed(3)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), Global()).double().requires_grad_(False)
+    taps = Taps(Network("global", module), ["1", "2"])
+    assert taps.geometry()["2"].everywhere
+    style = scene(4, 90, 75).double()
+    one, other = (
+        style_terms(taps, [Style(lambda: style)], [("gram", 1.0), ("mrf", 1.0)], taps.names, side=side)
+        for side in (None, 40)
+    )
+    for whole_one, tiled in zip(one, other, strict=True):
+        torch.testing.assert_close(tiled.target, whole_one.target, rtol=0, atol=0)
+
+
+def test_a_painting_is_measured_in_tiles_no_smaller_than_their_halo(network):
+    taps, style = Taps(network, ["relu4_1"]), scene(4, 150, 140)
+    one, tiled = (
+        style_terms(taps, [Style(lambda: style)], [("gram", 1.0)], taps.names, side=side)[0].target
+        for side in (None, 8)
+    )
+    torch.testing.assert_close(tiled, one, rtol=1e-4, atol=1e-5)

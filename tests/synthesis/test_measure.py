@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from impasto import networks
-from impasto.losses.statistics import DIAGONAL_MOMENTS, SECOND_MOMENTS
+from impasto.errors import UsageError
+from impasto.losses.statistics import DIAGONAL_MOMENTS, SECOND_MOMENTS, Statistic
 from impasto.networks import Taps
 from impasto.synthesis.guides import guide
 from impasto.synthesis.measure import Summed, measure, sample_patches, shared
@@ -112,3 +113,43 @@ def test_patches_of_a_region_lie_in_it(taps):
     left[..., 48:] = 0.5  # what is far from the region does not matter
     one, other = (sample_patches(taps, whole((64, 64)), image, "relu2_2", 10**6, [region]) for image in (picture, left))
     assert 0 < len(one) < 30 * 30 * 0.6 and torch.equal(one, other)
+
+
+@pytest.mark.parametrize("strength", [0.4, 1e-3])
+def test_a_region_that_is_faint_everywhere_has_patches_everywhere(taps, strength):
+    picture, region = scene(64, 64), torch.full((1, 1, 64, 64), strength, dtype=torch.float64)
+    one, other = (sample_patches(taps, whole((64, 64)), picture, "relu2_2", 100, at) for at in ([], [region]))
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (61, 62), (119, 90)])
+@pytest.mark.parametrize("side", [None, 40])
+def test_a_region_that_is_a_speck_has_its_patches(taps, place, side):
+    """Wherever it lies: between the points of an even lattice, at a border, at the border of a tile."""
+    size, (row, column) = (120, 91), place
+    region = torch.zeros(1, 1, *size, dtype=torch.float64)
+    region[..., row : row + 2, column : column + 2] = 1
+    picture = scene(*size)
+    found = sample_patches(taps, tiling(size, side, taps.geometry(), reach=1), picture, "relu1_1", 30, [region])
+    maps = taps.network.in_metric("relu1_1", taps(picture)["relu1_1"])
+    there = maps.unfold(2, 3, 1).unfold(3, 3, 1)[0].permute(1, 2, 0, 3, 4).flatten(0, 1)
+    places = torch.cdist(found.flatten(1), there.flatten(1), compute_mode="donot_use_mm_for_euclid_dist").min(1)
+    assert 0 < len(found) <= 16 and places.values.max() < 1e-9
+    rows, columns = places.indices // (size[1] - 2) + 1, places.indices % (size[1] - 2) + 1
+    assert (rows - row).abs().max() <= 3 and (columns - column).abs().max() <= 3
+
+
+def test_what_has_no_patch_is_one_clear_line(taps):
+    speck = torch.zeros(1, 1, 32, 32, dtype=torch.float64)
+    speck[..., 0, 0] = 1
+    with pytest.raises(UsageError, match="^what is measured .* at pixels: paint more of the style's mask white$"):
+        sample_patches(Taps(taps.network, ["pixels"]), whole((32, 32)), scene(32, 32), "pixels", 100, [speck])
+    with pytest.raises(UsageError, match="^what is measured .* at relu3_1: choose other --taps or a larger --stroke$"):
+        sample_patches(taps, whole((7, 40)), scene(7, 40), "relu3_1", 100)
+
+
+@pytest.mark.parametrize("size", [(8, 40), (40, 8), (5, 5)])
+def test_a_map_narrower_than_a_patch_is_one_clear_line(taps, size):
+    patches = Statistic("patches", lambda features, mask: {"count": features.sum()}, reach=1)
+    with pytest.raises(UsageError, match=f"^{size[1]}×{size[0]} pixels are too few for a patch at relu3_1: .*--size"):
+        measure(taps, whole(size), scene(*size), [Summed("relu1_1", patches), Summed("relu3_1", patches)])

@@ -15,6 +15,7 @@ from impasto.synthesis import memory
 from impasto.synthesis.memory import GIB, Layout, Needs, lay_out
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.schedule import stage
+from impasto.synthesis.tiles import least_side
 
 CPU = torch.device("cpu")
 
@@ -118,6 +119,37 @@ def test_a_picture_that_wraps_is_refused_with_a_size_too(taps, a_machine_of):
 def test_a_tile_that_was_chosen_does_not_make_room_for_the_pictures(taps, a_machine_of):
     a_machine_of(1)
     assert "would fit" in refusal(taps, (16000, 16000), tile=512)
+
+
+@pytest.mark.parametrize("tile", [None, 256])
+def test_a_size_that_is_offered_fits_with_the_same_tiles(taps, a_machine_of, tile):
+    a_machine_of(1)
+    offered = int(re.search(r"--size (\d+)", refusal(taps, (12000, 16000), tile=tile))[1])
+    layout(taps, fit((12000, 16000), offered), tile=tile)
+
+
+@pytest.mark.parametrize("deepest", ["relu1_1", "relu3_1", "relu4_1"])
+@pytest.mark.parametrize("reach", [0, 1])
+@pytest.mark.parametrize("wraps", [False, True])
+@pytest.mark.parametrize("world", [1, 2, 16])
+def test_no_tiles_are_proposed_that_are_mostly_halo_and_no_flag_is_blamed_that_nobody_gave(
+    network, a_machine_of, monkeypatch, deepest, reach, wraps, world
+):
+    monkeypatch.setattr(memory, "SIDES", (1024, 512, 64, 16))  # smaller than some halos
+    monkeypatch.setattr(memory, "bytes_per_pixel", lambda taps, device: 2000.0)
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    monkeypatch.setenv("RANK", "0")
+    here = Taps(network, [deepest])
+    at = stage((160, 512), "pocket", 10, StyleTransferOptions())
+    least, proposed = least_side(here.geometry(), reach), set()
+    for gib in (0.08, 0.1, 0.15, 0.2, 0.5, 2.0):
+        a_machine_of(gib)
+        needs = Needs(at, here, (), reach, wraps)
+        found = lay_out(needs, memory=gib, tile=None, device=CPU).chosen.side
+        assert least <= found <= 512
+        assert needs.tiling(found).size == (160, 512)
+        proposed.add(found)
+    assert world > 1 or len(proposed) > 1
 
 
 def test_processes_get_a_tile_each_at_least(taps, monkeypatch):

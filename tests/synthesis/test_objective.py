@@ -48,7 +48,10 @@ def make(network):
         taps = Taps(network, TAPS)
         size = tuple(content.shape[2:])
         tiles = tiling(size, side, taps.geometry() if side else {}, reach=1 if loss == "mrf" else 0)
-        painted = [Style(partial(Tensor.clone, s), float(n), region=n - 1 if regions else None) for n, s in enumerate(styles, 1)]
+        painted = [
+            Style(partial(Tensor.clone, s), float(n), region=n - 1 if regions else None)
+            for n, s in enumerate(styles, 1)
+        ]
         terms = style_terms(taps, painted, [(loss, 1.0)], TAPS, start=(content, tiles, regions)) if strength else []
         targets = ContentTargets(Taps(network, TAPS[1:]), content, tiles, place)
         weight = content_weight(strength)

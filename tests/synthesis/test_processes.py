@@ -20,7 +20,7 @@ from impasto.synthesis.calibration import Style, style_terms
 from impasto.synthesis.content_targets import ContentTargets
 from impasto.synthesis.measure import shared
 from impasto.synthesis.objective import Objective
-from impasto.synthesis.processes import rank, world
+from impasto.synthesis.processes import agreed, rank, world
 from impasto.synthesis.tiles import tiling
 
 network = networks.load("pocket", padding="replicate")
@@ -41,6 +41,7 @@ for side in (None, 48):
     point = Objective(taps, tiles, terms, weights, targets, 0.1, regions)(scene(4, 120, 97) * 1.2 - 0.1)
     torch.save(point.gradient, pathlib.Path(sys.argv[1], f"{side}-{rank()}-of-{world()}.pt"))
     facts = {"loss": point.loss, "terms": point.terms, "tiles": len(tiles.tiles), "mine": len(shared(tiles))}
+    facts["agreed"] = agreed([2**40 + rank(), 10 * rank()], torch.device("cpu"))
     pathlib.Path(sys.argv[1], f"{side}-{rank()}-of-{world()}.json").write_text(json.dumps(facts))
 """
 
@@ -64,6 +65,7 @@ def test_processes_get_the_same_bits_which_are_those_of_one_process(tmp_path: Pa
         assert facts["tiles"] == facts["mine"] == tiles
         ranks = [found(side, f"{number}-of-{count}") for number in range(count)]
         assert [of["mine"] for _, of in ranks] == shares
+        assert [of["agreed"] for _, of in ranks] == [[2**40, 0]] * count, "what the first one has"
         assert torch.equal(ranks[0][0], ranks[1][0])
         assert ranks[0][1]["loss"] == ranks[1][1]["loss"] and ranks[0][1]["terms"] == ranks[1][1]["terms"]
         assert ranks[0][1]["loss"] == pytest.approx(facts["loss"], rel=1e-6)

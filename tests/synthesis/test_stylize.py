@@ -359,6 +359,56 @@ def test_masks_that_do_not_fit_are_named(files, regions, masks, said):
     assert all(part in message for part in said), message
 
 
+@pytest.mark.parametrize("drawn", ["faint", "speck"])
+def test_patches_are_taken_through_any_mask(files, tmp_path, drawn):
+    painting = Picture(resize(read(PAINTINGS / "woodcut.jpg").pixels, (120, 180)).clamp(0, 1))
+    mask = torch.full((1, 3, 120, 180), 0.4) if drawn == "faint" else torch.zeros(1, 3, 120, 180)
+    if drawn == "speck":
+        mask[..., 61:63, 62:64] = 1
+    write(tmp_path / "mask.png", Picture(mask))
+    options = {"loss": "mrf", "taps": ("relu1_1", "relu2_1"), "stroke": 3.0, "steps": 3}
+    result = stylize(files[0], painting, style_masks=tmp_path / "mask.png", **options)
+    assert result.losses["style"] < 1 and result.tensor.isfinite().all()
+    if drawn == "faint":
+        everywhere = stylize(files[0], painting, **options)
+        torch.testing.assert_close(result.tensor, everywhere.tensor, atol=1e-3, rtol=0)
+
+
+def test_patches_need_a_map_as_large_as_one(files):
+    narrow = Picture(torch.rand(1, 3, 16, 60, generator=torch.Generator().manual_seed(0)))
+    message = refused(narrow, files[1], loss="mrf", taps="relu4_1")
+    assert "60×16 pixels are too few for a patch at relu4_1" in message and "--taps" in message
+
+
+# Paintings measured before
+
+
+def test_a_painting_measured_before_gives_the_same_bits(files, plain):
+    fitted = {}
+    first = stylize(*files, fitted=fitted, **QUICK)
+    known = dict(fitted)
+    second = stylize(*files, fitted=fitted, **QUICK)
+    assert known and fitted.keys() == known.keys()
+    assert all(fitted[key] is value for key, value in known.items()), "nothing is measured again"
+    for result in (first, second):
+        assert torch.equal(result.tensor, plain.tensor) and result.history == plain.history
+
+
+def test_a_painting_measured_before_is_known_by_what_it_shows(files, tmp_path):
+    other, flipped = tmp_path / "other.png", Picture(read(files[1]).pixels.flip(1))
+    fitted, options = {}, {"steps": 2, "taps": ("relu1_1",)}
+    for picture in (read(files[1]), flipped):
+        write(other, picture)  # the same name, and another painting
+        expected = stylize(files[0], other, **options).tensor
+        assert torch.equal(stylize(files[0], other, fitted=fitted, **options).tensor, expected)
+        assert torch.equal(stylize(files[0], picture, fitted=fitted, **options).tensor, expected)
+    assert len(fitted) == 2
+    before = stylize(files[0], files[1], **options, color="match").tensor
+    for photo in (read(files[0]).pixels.flip(1), read(files[0]).pixels):
+        last = stylize(Picture(photo), files[1], fitted=fitted, **options, color="match").tensor
+    assert torch.equal(last, before), "matched to one photograph, it is another painting for the next"
+
+
 # Tiles, averages, scales
 
 

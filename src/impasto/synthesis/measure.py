@@ -17,8 +17,7 @@ from impasto.synthesis.guides import guide
 from impasto.synthesis.processes import add_over_processes, rank, world
 from impasto.synthesis.tiles import Tile, Tiling
 
-
-FEW_PATCHES = 64  # fewer of a region, and its lattice is made finer
+FEW_PATCHES = 1 / 64  # where a region has less than this part of the patches wanted, they are looked for more densely
 
 
 class Summed(NamedTuple):
@@ -131,12 +130,12 @@ def sample_patches(
         found, weights = _on_lattice(taps, tiling, picture, tap, step, regions)
         inside = weights > 0.5 * weights.max() if len(weights) else weights > 0
         # a region may lie between the lattice's points
-        if not regions or step == 1 or int(inside.sum()) >= min(most, FEW_PATCHES):
+        if not regions or step == 1 or int(inside.sum()) >= FEW_PATCHES * most:
             break
         step = math.ceil(step / 4)
     if not inside.any():
-        where = "where the style is taken from are" if regions else "of the style are"
-        raise UsageError(f"the pixels {where} too few for a patch at {tap}: choose other --taps or a larger --stroke")
+        mend = "paint more of the style's mask white" if regions else "choose other --taps or a larger --stroke"
+        raise UsageError(f"what is measured of the style is too little for a patch at {tap}: {mend}")
     return found[inside][:most]
 
 

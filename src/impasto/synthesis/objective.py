@@ -170,6 +170,7 @@ class Objective:
         with torch.enable_grad():
             terms = self._local_terms(index, tile, begun)
             local_sum = torch.stack(list(terms.values())).sum()
+        begun.features.clear()  # backpropagation frees each map when it is done with it
         outputs, weights = [local_sum], [torch.ones_like(local_sum)]
         for one, sums in begun.sums.items():
             for name, slope in upstream[one].items():
