@@ -1,6 +1,6 @@
 """Peak memory against the size of the picture: whole commands, reading and writing included, in processes of their own.
 
-uv run python benchmarks/memory.py                          # pocket, 3 to 50 megapixels, --memory 3
+uv run --with matplotlib python benchmarks/memory.py --plot memory.png     # pocket, 3 to 50 megapixels, --memory 3
 uv run python benchmarks/memory.py --sizes 8192 --memory 8 --steps 3
 uv run python benchmarks/memory.py --sizes 8192 --memory 8 --steps 1 --network vgg19
 """

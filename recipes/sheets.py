@@ -7,6 +7,7 @@ The photographs and paintings that go in are not shown, for they are not the pro
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -48,13 +49,14 @@ def main() -> None:
 def losses(options: argparse.Namespace) -> None:
     """A sheet per loss: a row per photograph, a column per painting."""
     for name in options.names or get_args(StyleLossName):
-        write_sheet(options, f"loss-{name}", pairs(options, loss=name))
+        rows = pairs(options, CONTENTS[:1] if name == "mrf" else CONTENTS, loss=name)  # minutes a picture
+        write_sheet(options, f"loss-{name}", rows)
 
 
 def colours(options: argparse.Namespace) -> None:
     """A sheet per colour mode."""
     for name in COLOURS:
-        write_sheet(options, f"color-{name}", pairs(options, color=name))
+        write_sheet(options, f"color-{name}", pairs(options, CONTENTS, color=name))
 
 
 def strokes(options: argparse.Namespace) -> None:
@@ -98,10 +100,10 @@ def inversions(options: argparse.Namespace) -> None:
     write_sheet(options, "inversions", inversion_sheet(source(options, "contents", CONTENTS[0])))
 
 
-def pairs(options: argparse.Namespace, **fields: Any) -> list[list[Cell]]:
+def pairs(options: argparse.Namespace, contents: Sequence[str], **fields: Any) -> list[list[Cell]]:
     """Every photograph in every style."""
     return [
-        [painted(options, content, painting, "", size=256, **fields) for painting in PAINTINGS] for content in CONTENTS
+        [painted(options, content, painting, "", size=256, **fields) for painting in PAINTINGS] for content in contents
     ]
 
 

@@ -136,7 +136,7 @@ def test_it_agrees_with_finite_differences(make, loss):
     gradient = objective(image).gradient
     chance = torch.Generator().manual_seed(0)
     step = 1e-6
-    for place in torch.randint(0, image.numel(), (6,), generator=chance).tolist():
+    for place in torch.randint(0, image.numel(), (3,), generator=chance).tolist():
         direction = torch.zeros_like(image)
         direction.view(-1)[place] = step
         slope = (objective(image + direction).loss - objective(image - direction).loss) / (2 * step)
@@ -251,8 +251,11 @@ OUT_OF_MEMORY = [
 ]
 
 
-@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:20] or "MemoryError")
-@pytest.mark.parametrize("place", ["memory", "disk", "nowhere"])
+@pytest.mark.parametrize(
+    ("error", "place"),
+    [*((error, "memory") for error in OUT_OF_MEMORY), (MemoryError(), "disk"), (MemoryError(), "nowhere")],
+    ids=lambda given: str(given)[:20] or "MemoryError",
+)
 def test_out_of_memory_the_tiles_are_halved_and_it_is_said(make, monkeypatch, caplog, error, place):
     content, image = scene(1, (90, 70)), scene(2, (90, 70))
     expected = make(content, scene(4))(image)

@@ -36,7 +36,7 @@ def crafts(folder: Path, name: str):
         "scales": {"size": 192, "steps": 4},
         "adam": {"optimizer": "adam", "average": 0.8, "steps": 8},
         "averaged": {"average": 0.8, "steps": 8, "init": "noise"},
-        "tiles": {"size": 64, "tile": 32, "steps": 6, "loss": ("wasserstein", "histogram")},
+        "tiles": {"size": 64, "tile": 32, "steps": 4, "loss": ("wasserstein", "histogram")},
         "patches": {"steps": 4, "loss": "mrf"},
         "directions": {"steps": 4, "loss": ("sliced", "mmd-gaussian")},
         "smooth": {"steps": 5, "smoothness": 0.5, "color": "histogram"},
@@ -62,7 +62,7 @@ def test_it_goes_on_from_any_step_to_the_same_pictures(folder, tmp_path, name):
         path = tmp_path / f"{len(told)}.safetensors"
         checkpoint.save(path, state)
         told.append((event.stage, event.step, event.losses, event.image.clone(), event.done))
-    chosen = sorted({0, len(told) // 3, 2 * len(told) // 3, len(told) - 2, len(told) - 1})
+    chosen = sorted({len(told) // 3, 2 * len(told) // 3, len(told) - 1})
     for at in chosen:
         again = list(paint(crafts(folder, name), checkpoint.load(tmp_path / f"{at}.safetensors")))
         rest = told[at + 1 :] or told[-1:]
@@ -73,7 +73,7 @@ def test_it_goes_on_from_any_step_to_the_same_pictures(folder, tmp_path, name):
         assert again[-1].done == 1
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["averaged", "patches", "directions", "texture"])
 def test_two_are_the_same(folder, name):
     one, other = ([(e.losses, e.image.clone()) for e in paint(crafts(folder, name))] for _ in range(2))
     assert [losses for losses, _ in one] == [losses for losses, _ in other]
@@ -137,7 +137,7 @@ def test_after_tiles_were_halved_it_goes_on_from_any_step_to_the_same_pictures(f
     assert [tile for at, _, _, _, tile in told if at == stage][1:3] == [None, (48, 96)[stage]]
     monkeypatch.setattr(Objective, "_evaluate", run)
     first = next(place for place, event in enumerate(told) if event[0] == stage)
-    for at in (first + 1, first + 2, first + 3):
+    for at in (first + 1, first + 2):
         again = paint(crafts(folder, "scales"), checkpoint.load(tmp_path / f"{at}.safetensors"))
         if at == first + 1:  # before it was halved
             full[:] = [True]

@@ -23,7 +23,7 @@ from impasto.synthesis.session import SynthesisResult
 from impasto.synthesis.stylize import stylize
 
 PAINTINGS = Path(impasto.__file__).parent / "assets" / "paintings"
-QUICK = {"quality": "draft"}
+QUICK = {"quality": "draft", "steps": 8}
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,10 @@ def test_a_painting_of_any_proportions_will_do(files):
         assert result.tensor.shape[2:] == (40, 60)
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein", "meanstd", "mmd-gaussian", "histogram"])
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize(
+    ("loss", "optimizer"),
+    [("gram", "lbfgs"), ("gram", "adam"), ("wasserstein", "lbfgs"), ("mmd-gaussian", "adam"), ("histogram", "lbfgs")],
+)
 def test_more_than_half_of_the_way_to_the_style_is_made(files, loss, optimizer):
     result = stylize(*files, loss=loss, optimizer=optimizer, **QUICK)
     assert result.losses["style"] < 0.5
@@ -271,7 +273,7 @@ def test_losses_are_mixed_by_the_proportion_of_their_weights(files):
 
 def test_every_loss_paints(files):
     for loss in STYLE_LOSSES:
-        result = stylize(*files, loss=loss, steps=8)
+        result = stylize(*files, loss=loss, steps=4)
         assert result.losses["style"] < 0.9 and result.tensor.isfinite().all(), loss
 
 
@@ -366,7 +368,7 @@ def test_patches_are_taken_through_any_mask(files, tmp_path, drawn):
     if drawn == "speck":
         mask[..., 61:63, 62:64] = 1
     write(tmp_path / "mask.png", Picture(mask))
-    options = {"loss": "mrf", "taps": ("relu1_1", "relu2_1"), "stroke": 3.0, "steps": 3}
+    options = {"loss": "mrf", "taps": "relu2_1", "stroke": 3.0, "steps": 2}
     result = stylize(files[0], painting, style_masks=tmp_path / "mask.png", **options)
     assert result.losses["style"] < 1 and result.tensor.isfinite().all()
     if drawn == "faint":
@@ -414,7 +416,9 @@ def test_a_painting_measured_before_is_known_by_what_it_shows(files, tmp_path):
 
 @pytest.mark.parametrize("loss", ["gram", "wasserstein", "mmd-gaussian", "histogram", "mrf"])
 def test_tiles_give_the_picture_that_the_whole_gives(files, loss):
-    options = {"size": 80, "scales": 1, "steps": 3, "loss": loss}
+    options = {"size": 80, "scales": 1, "steps": 3, "loss": loss, "taps": ("relu1_1", "relu2_1", "relu3_1")}
+    if loss == "mrf":  # every patch is compared with every other one
+        options["taps"] = ("relu2_1",)
     whole, tiled = (stylize(*files, tile=tile, **options) for tile in (None, 32))
     apart = (tiled.tensor - whole.tensor).abs()
     # the slope of a histogram jumps from node to node, so that a rounding may send a feature another way
@@ -495,7 +499,7 @@ def test_keywords_go_over_the_model(files):
         {"padding": "zeros"},
         {"stroke": 0.5},
         {"smoothness": 50.0},
-        {"quality": "good"},
+        {"quality": "good", "steps": None},
     ],
     ids=lambda options: next(iter(options)),
 )

@@ -103,5 +103,5 @@ MRF = StyleLoss(
     target=lambda sums: float((sums["norm"] / sums["count"]).detach()),
     distance=patch_distance,
     size=lambda target: target,
-    content_factor=10.0,
+    content_factor=40.0,
 )
