@@ -61,7 +61,7 @@ def colours(options: argparse.Namespace) -> None:
 
 def strokes(options: argparse.Namespace) -> None:
     """The same look at any size, and other strokes at one."""
-    sizes = [painted(options, CONTENTS[0], PAINTINGS[0], f"{n} px", size=n) for n in (256, 512, 1024, 2048)]
+    sizes = [painted(options, CONTENTS[0], PAINTINGS[0], f"{n} px", size=n) for n in (256, 512, 1024)]
     scales = [painted(options, CONTENTS[0], PAINTINGS[0], f"stroke {s}", size=512, stroke=s) for s in (0.5, 1.0, 2.0)]
     write_sheet(options, "strokes", [sizes, scales])
 

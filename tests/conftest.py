@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Two test processes on two cores: each with one thread, for OpenMP's threads would wait for each other by turning round
+# and round. It is read when torch is imported, so it stands before everything that imports it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 

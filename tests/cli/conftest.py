@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SERVER = """
-import json, os, sys
+import json, os, signal, sys
 import impasto.cli.app, impasto.synthesis.batch, impasto.synthesis.resume
 
 def child(job):
@@ -20,6 +20,7 @@ def child(job):
     for name, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(job[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     code = impasto.cli.app.run(job["arguments"])
     sys.stdout.flush(), sys.stderr.flush()
     return code

@@ -67,7 +67,7 @@ def test_an_unknown_option_is_named_and_the_known_ones_are_listed():
         {"stroke": 0},
         {"quality": "perfect"},
         {"color": "KEEP"},
-        {"taps": "relu1_1"},
+        {"taps": 5},
         {"device": "abacus"},
     ],
     ids=str,
