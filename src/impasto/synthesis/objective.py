@@ -19,7 +19,7 @@ from impasto.losses.style import StyleLoss
 from impasto.networks import Taps
 from impasto.networks.geometry import TapGeometry
 from impasto.synthesis.content_targets import ContentTargets
-from impasto.synthesis.measure import Summed, accumulate, add_shares, shared, sums_in, together
+from impasto.synthesis.measure import Summed, accumulate, add_shares, shared, sums_in, together, wide_dtype
 from impasto.synthesis.point import Point
 from impasto.synthesis.processes import world
 from impasto.synthesis.tiles import Tile, Tiling, tiling
@@ -124,7 +124,9 @@ class Objective:
                     accumulate(total, sums_in(tile, self.tiling, self.taps, features, self._wanted, self.regions))
         together(self.tiling, total, self._wanted)
         style, upstream = self._distances(total)
-        gradient = torch.zeros_like(image)
+        # float64 where tiles overlap: any order of adding them, on any number of processes, rounds to the same float32
+        several = len(self.tiling.tiles) > 1
+        gradient = torch.zeros_like(image, dtype=wide_dtype(image) if several else image.dtype)
         local: dict[str, Tensor] = {}
         for index, tile in reversed(mine):
             now = begun.pop(index, None) or self._begin(image, tile)
@@ -132,7 +134,7 @@ class Objective:
             del now
         add_shares(self.tiling, [gradient, *local.values()])
         terms = ({"style": style} if self.style else {}) | {name: float(value) for name, value in local.items()}
-        return Point(image, sum(terms.values()), gradient, terms)
+        return Point(image, sum(terms.values()), gradient.to(image.dtype), terms)
 
     def _begin(self, image: Tensor, tile: Tile) -> _Begun:
         """Run the network on a tile, keeping what backpropagation needs."""
@@ -180,7 +182,7 @@ class Objective:
         (part,) = torch.autograd.grad(outputs, begun.pixels, weights)
         self.tiling.add(gradient, tile, part)
         for name, value in terms.items():
-            wide = value.detach().double() if value.device.type != "mps" else value.detach()
+            wide = value.detach().to(wide_dtype(value))
             local[name] = local[name] + wide if name in local else wide
 
     def _local_terms(self, index: int, tile: Tile, begun: _Begun) -> dict[str, Tensor]:

@@ -57,8 +57,8 @@ class Stage:
     def pictures(self) -> float:
         """Pictures of this size, float32, that are in memory at once while it is worked."""
         if self.optimizer == "adam":
-            return 9.0  # x, gradient, the next x and its, two moments, the photograph, and what the engine adds
-        return 10.0 + 2 * self.history * (0.5 if self.half else 1.0)
+            return 10.0  # x, gradient, the next x and its (float64 at first), two moments, the photograph, and a spare
+        return 11.0 + 2 * self.history * (0.5 if self.half else 1.0)
 
 
 def schedule(size: tuple[int, int], options: StyleOptions, multiple: int = 1) -> tuple[Stage, ...]:
