@@ -68,6 +68,7 @@ class Tiling:
         (top, bottom), (left, right) = tile.seen_rows, tile.seen_columns
         if self.wraps:
             rows, columns = (_wrapped(*seen, length) for seen, length in zip(_seen(tile), self.size, strict=True))
+            part = part.to(picture.dtype)
             folded = part.new_zeros(*part.shape[:3], self.size[1]).index_add_(3, columns.to(part.device), part)
             picture.index_add_(2, rows.to(part.device), folded)
         else:
