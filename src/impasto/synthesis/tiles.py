@@ -59,20 +59,25 @@ class Tiling:
         """What is seen of a picture of this size; not always a copy."""
         (top, bottom), (left, right) = tile.seen_rows, tile.seen_columns
         if self.wraps:
-            rows, columns = (_wrapped(*seen, length) for seen, length in zip(_seen(tile), self.size, strict=True))
-            return picture[:, :, rows.to(picture.device)][:, :, :, columns.to(picture.device)]
+            rows, columns = self._round(tile, picture.device)
+            return picture[:, :, rows][:, :, :, columns]
         return picture[:, :, top:bottom, left:right]
 
     def add(self, picture: Float[Tensor, "1 c h w"], tile: Tile, part: Float[Tensor, "1 c k l"]) -> None:
         """Add ``part``, as large as what is seen, to the picture there: the adjoint of :meth:`crop`."""
         (top, bottom), (left, right) = tile.seen_rows, tile.seen_columns
         if self.wraps:
-            rows, columns = (_wrapped(*seen, length) for seen, length in zip(_seen(tile), self.size, strict=True))
+            rows, columns = self._round(tile, picture.device)
             part = part.to(picture.dtype)
-            folded = part.new_zeros(*part.shape[:3], self.size[1]).index_add_(3, columns.to(part.device), part)
-            picture.index_add_(2, rows.to(part.device), folded)
+            folded = part.new_zeros(*part.shape[:3], self.size[1]).index_add_(3, columns, part)
+            picture.index_add_(2, rows, folded)
         else:
             picture[:, :, top:bottom, left:right] += part
+
+    def _round(self, tile: Tile, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Rows and columns of what is seen of a picture that wraps."""
+        rows, columns = (torch.arange(*seen, device=device) for seen in (tile.seen_rows, tile.seen_columns))
+        return rows % self.size[0], columns % self.size[1]
 
     def own(self, tile: Tile, tap: str, reach: int = 0) -> tuple[slice, slice]:
         """Positions of a tap's map that are the tile's own: those whose pixel position · stride lies in its core.
@@ -174,11 +179,3 @@ def _spans(
         seen = core[0] - before, core[1] + after
         spans.append((core, seen if wraps else (max(0, seen[0]), min(length, seen[1]))))
     return spans
-
-
-def _seen(tile: Tile) -> tuple[tuple[int, int], tuple[int, int]]:
-    return tile.seen_rows, tile.seen_columns
-
-
-def _wrapped(start: int, stop: int, length: int) -> Tensor:
-    return torch.arange(start, stop) % length
