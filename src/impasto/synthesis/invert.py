@@ -22,7 +22,7 @@ from impasto.synthesis.initial import noise
 from impasto.synthesis.memory import Layout, Needs
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import InversionOptions
-from impasto.synthesis.painting import layout_of
+from impasto.synthesis.painting import require_memory
 from impasto.synthesis.preparation import Source, read_input, sized
 from impasto.synthesis.run import carry_out, cells
 from impasto.synthesis.schedule import Stage, stage
@@ -138,7 +138,7 @@ def prepare(image: Source, options: InversionOptions, download: Download | None 
     sizes = [(max(16, size[0] >> k), max(16, size[1] >> k)) for k in reversed(range(scales))]
     stages = tuple(stage(at, options.network, options.steps or STEPS, options) for at in sizes)
     craft = Inversion(options, picture, size, stages, {options.network: network.to(device)}, tuple(inputs), device)
-    layout_of(craft, len(stages) - 1)
+    require_memory(craft)
     return craft
 
 

@@ -126,6 +126,17 @@ def choose(craft: Craft) -> list[Chosen]:
     return [one._replace(side=side) for one, side in zip(found, sides, strict=True)]
 
 
+def require_memory(craft: Craft) -> None:
+    """Check, before any work, that the finest stage of each network fits: the one that may not.
+
+    Raises:
+        ImpastoError: It does not fit.
+        UsageError: The network cannot be tiled, or not in tiles of the side asked for.
+    """
+    for index in {stage.network: index for index, stage in enumerate(craft.stages)}.values():
+        layout_of(craft, index)
+
+
 def layout_of(craft: Craft, index: int) -> Layout:
     """How a stage would be laid out now.
 

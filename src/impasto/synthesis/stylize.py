@@ -25,7 +25,7 @@ from impasto.synthesis.initial import initial
 from impasto.synthesis.memory import Layout, Needs
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import StyleTransferOptions
-from impasto.synthesis.painting import layout_of
+from impasto.synthesis.painting import require_memory
 from impasto.synthesis.preparation import (
     SMALLEST_SIDE,
     Source,
@@ -260,9 +260,7 @@ def prepare(
         tuple(one.sha256 for one in inputs if one.role == "style"),
         fitted,
     )
-    # the finest stage of each network is the one that may not fit
-    for index in {stage.network: index for index, stage in enumerate(stages)}.values():
-        layout_of(craft, index)
+    require_memory(craft)
     return craft
 
 

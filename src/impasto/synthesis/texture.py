@@ -24,7 +24,7 @@ from impasto.synthesis.initial import noise
 from impasto.synthesis.memory import Layout, Needs
 from impasto.synthesis.objective import Objective
 from impasto.synthesis.options import TextureOptions
-from impasto.synthesis.painting import layout_of
+from impasto.synthesis.painting import require_memory
 from impasto.synthesis.preparation import Source, load_networks, read_input, sized, style_taps
 from impasto.synthesis.run import carry_out
 from impasto.synthesis.schedule import Stage, schedule
@@ -148,8 +148,7 @@ def prepare(styles: Sequence[Source], options: TextureOptions, download: Downloa
     stages = schedule(size, options, multiple=TILEABLE_MULTIPLE if options.tileable else 1)
     loaded = load_networks(stages, options, device, named=bool(options.taps), download=download)
     craft = Texture(options, tuple(pictures), size, stages, loaded, tuple(inputs), device)
-    for index in {stage.network: index for index, stage in enumerate(stages)}.values():
-        layout_of(craft, index)
+    require_memory(craft)
     return craft
 
 
