@@ -7,10 +7,11 @@ import torch
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import Picture, read, write
+from impasto.runs.circumstances import circumstances
 from impasto.runs.directory import RunDirectory
 from impasto.synthesis import invert, stylize, texture
 from impasto.synthesis.options import InversionOptions, StyleTransferOptions, TextureOptions
-from impasto.synthesis.session import circumstances, listening, make
+from impasto.synthesis.session import listening, make
 
 CRAFTS = {
     "stylize": lambda path: stylize.prepare(path, [path], StyleTransferOptions(size=48, steps=4, init="noise")),

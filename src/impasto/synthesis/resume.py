@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from impasto.errors import UsageError
+from impasto.runs.circumstances import circumstances
 from impasto.runs.directory import RunDirectory
 from impasto.runs.recipe import Input
 from impasto.synthesis.crafts import rebuild
-from impasto.synthesis.processes import rank
+from impasto.synthesis.processes import rank, world
 from impasto.synthesis.run import work_in
-from impasto.synthesis.session import Download, Listener, SynthesisResult, circumstances, listening, make
+from impasto.synthesis.session import Download, Listener, SynthesisResult, listening, make
 
 log = logging.getLogger("impasto")
 
@@ -53,7 +54,7 @@ def resume(
             if name in craft.networks and craft.networks[name].sha256 != sha256:
                 raise UsageError(f"the weights of {name} are not those that the run {directory} began with")
         for name, was in run.manifest["made_with"].items():
-            if (now := circumstances(craft.device).get(name)) != was:
+            if (now := circumstances(craft.device, world()).get(name)) != was:
                 log.warning(
                     "%s was %s when the run began and is %s: the picture may differ in its last digits", name, was, now
                 )

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images import require_format, require_writable
+from impasto.runs.circumstances import circumstances
 from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.synthesis.painting import Craft
-from impasto.synthesis.processes import rank
+from impasto.synthesis.processes import rank, world
 from impasto.synthesis.session import (
-    CHECKPOINT_SECONDS,
     Listener,
     SynthesisResult,
-    circumstances,
     make,
 )
 
@@ -98,7 +98,7 @@ def make_in_run(
         manifest={
             "inputs": [one.model_dump() for one in craft.inputs],
             "networks": {name: network.sha256 for name, network in craft.networks.items()},
-            "made_with": circumstances(craft.device),
+            "made_with": circumstances(craft.device, world()),
             "seed": craft.options.seed,
             "picture": str(out),
             "every": every,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,13 +18,13 @@ from impasto.images.resize import resize
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.bar import NotebookBar, in_notebook
 from impasto.runs.checkpoint import Checkpoint
+from impasto.runs.circumstances import circumstances
 from impasto.runs.directory import RunDirectory
+from impasto.runs.keeper import CHECKPOINT_SECONDS, Keeper
 from impasto.runs.recipe import Recipe
 from impasto.synthesis.objective import out_of_memory
 from impasto.synthesis.painting import Craft, SynthesisProgress, paint
 from impasto.synthesis.processes import rank, world
-
-CHECKPOINT_SECONDS = 20.0  # between checkpoints, or ten times what one takes, if that is longer
 
 Listener = Callable[[SynthesisProgress], object]
 Download = Callable[[int, int | None], object]
@@ -111,7 +109,7 @@ def make(
         history = list(begin_at.facts["history"])
     if run and rank() == 0:
         run.truncate_log(len(history))  # what the checkpoint does not know, or all where there is none, is done again
-    keeper = _Keeper(run, every) if run and rank() == 0 else None
+    keeper = Keeper(run.checkpoint_path, every) if run and rank() == 0 else None
     painted: tuple[Tensor, int, dict[str, float]] | None = None
     finished = True
     events = paint(craft, begin_at)
@@ -122,8 +120,9 @@ def make(
             here = {"stage": event.stage, "step": event.step} | event.losses
             if here not in history[-1:]:  # the last event is told again when a plateau ends the work early
                 history.append(here)
-                if keeper:
-                    keeper.keep(event, history)
+                if run and keeper:
+                    run.log(here)
+                    _keep(keeper, event, history)
             for listen in listeners:
                 listen(event)
             del event  # it holds the optimiser's memory
@@ -137,22 +136,14 @@ def make(
     return _finish(craft, image, stage, losses, history, finished)
 
 
-class _Keeper:
-    """Writes checkpoints now and then, and the metrics of every step."""
+def _keep(keeper: Keeper, event: SynthesisProgress, history: list[dict[str, float]]) -> None:
+    """Write a checkpoint, if it is time, that knows the steps so far."""
 
-    def __init__(self, run: RunDirectory, every: float) -> None:
-        self._run, self._every = run, every
-        self._next = time.monotonic() + every
+    def state() -> Checkpoint:
+        one = event.checkpoint()
+        return replace(one, facts=one.facts | {"history": history})
 
-    def keep(self, event: SynthesisProgress, history: list[dict[str, float]]) -> None:
-        self._run.log(history[-1])
-        began = time.monotonic()
-        if began < self._next:
-            return
-        state = event.checkpoint()
-        checkpoints.save(self._run.checkpoint_path, replace(state, facts=state.facts | {"history": history}))
-        ended = time.monotonic()
-        self._next = ended + max(self._every, 10 * (ended - began)) if self._every else ended
+    keeper.keep(state)
 
 
 @contextmanager
@@ -194,7 +185,7 @@ def _finish(
         options=craft.options.model_dump(mode="json", exclude_defaults=True),
         inputs=craft.inputs,
         networks={name: network.sha256 for name, network in craft.networks.items()},
-        made_with=circumstances(craft.device),
+        made_with=circumstances(craft.device, world()),
         losses=losses,
         finished=finished,
     )
@@ -202,17 +193,3 @@ def _finish(
     return SynthesisResult(
         replace(picture, recipe=recipe.model_dump_json(exclude_defaults=True)), losses, tuple(history), recipe
     )
-
-
-def circumstances(device: torch.device) -> dict[str, str]:
-    """What the last digits of a picture depend on, beside its recipe."""
-    from impasto import __version__
-
-    return {
-        "impasto": __version__,
-        "torch": torch.__version__,
-        "device": str(device),
-        "threads": str(torch.get_num_threads()),
-        "processes": str(world()),
-        "machine": platform.machine(),
-    }
