@@ -7,6 +7,9 @@ from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
     from impasto.images import Picture, read, write
+    from impasto.learning.classify import TrainedClassifier, classify
+    from impasto.learning.options import ClassifierOptions
+    from impasto.learning.predict import predict
     from impasto.synthesis.batch import stylize_batch
     from impasto.synthesis.invert import invert
     from impasto.synthesis.options import InversionOptions, StyleTransferOptions, TextureOptions
@@ -20,13 +23,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ClassifierOptions": "impasto.learning.options",
     "InversionOptions": "impasto.synthesis.options",
     "Picture": "impasto.images",
     "StyleTransferOptions": "impasto.synthesis.options",
     "SynthesisResult": "impasto.synthesis.session",
     "TextureOptions": "impasto.synthesis.options",
+    "TrainedClassifier": "impasto.learning.classify",
+    "classify": "impasto.learning.classify",
     "invert": "impasto.synthesis.invert",
     "plan": "impasto.synthesis.plan",
+    "predict": "impasto.learning.predict",
     "read": "impasto.images",
     "rerun": "impasto.synthesis.rerun",
     "resume": "impasto.synthesis.resume",
@@ -37,15 +44,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClassifierOptions",
     "ImpastoError",
     "InversionOptions",
     "Picture",
     "StyleTransferOptions",
     "SynthesisResult",
     "TextureOptions",
+    "TrainedClassifier",
     "UsageError",
+    "classify",
     "invert",
     "plan",
+    "predict",
     "read",
     "rerun",
     "resume",

@@ -1,4 +1,4 @@
-"""impasto show, rerun and resume: the recipe in a picture, printed or made again, and runs that go on."""
+"""impasto show, rerun and resume: the recipe in a picture, printed or made again, and runs that go on, of any craft."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ def rerun(
     out: Path | None = None,
     voice: Voice = QUIET,
 ) -> int:
-    """Make a picture again from its recipe, and say how far the two differ.
+    """Make a picture again from its recipe, or train a classifier again, and say how far the two differ.
 
-    Nothing is written unless --out is given. The exit code is 0 when they are identical, else 1.
+    Of a picture, nothing is written unless --out is given. The exit code is 0 when they are identical, else 1.
 
     Examples:
 
         impasto rerun photo-painting.png
+        impasto rerun runs/202611211200-train-pets-squeezenet1_0
         impasto rerun photo-painting.png --search ~/Pictures --out again.png
 
     Parameters
@@ -59,10 +60,14 @@ def rerun(
     search
         Folders in which to look for inputs that have moved; they are known by their content.
     out
-        Where to write the new picture.
+        Where to write the new picture, or the directory of the new run.
     voice
         How to speak.
     """
+    if _trains(picture):
+        from impasto.cli.runs import again
+
+        return again(picture, out, voice)
     from impasto.images import require_format, require_writable
     from impasto.synthesis import rerun as craft
 
@@ -94,12 +99,13 @@ def resume(
     preview: Path | None = None,
     voice: Voice = QUIET,
 ) -> int:
-    """Go on with a run that was interrupted or killed, to the picture that it would have made.
+    """Go on with a run that was interrupted or killed, to the picture or the classifier that it would have made.
 
     Examples:
 
         impasto stylize photo.jpg painting.jpg --size 8192 --run wall --out wall.tif
         impasto resume wall
+        impasto resume runs/202611211200-train-pets-squeezenet1_0
 
     Parameters
     ----------
@@ -114,10 +120,24 @@ def resume(
     """
     import time
 
+    began = time.monotonic()
+    if _trains(run):
+        from impasto.cli.train import tell
+        from impasto.learning.classify import resume as train
+
+        with listener(voice) as show:
+            trained = train(run, progress=show, download=show.download)
+        return tell(trained, began, voice)
     from impasto.cli.output import report
     from impasto.synthesis.resume import resume as craft
 
-    began = time.monotonic()
     with listener(voice) as show:
         result, out = craft(run, search=search, progress=show, download=show.download, preview=preview)
     return report(result, out, began, voice)
+
+
+def _trains(path: Path) -> bool:
+    """Whether there is a run of `impasto train` in a directory."""
+    from impasto.runs.directory import RunDirectory
+
+    return path.is_dir() and RunDirectory.open(path).verb == "train"

@@ -69,6 +69,10 @@ class ProgressBar:
         """Show how far a download is that comes before the work."""
         self._progress.update(self._task, completed=0, description=_bytes(done, total))
 
+    def part(self, done: float, words: str) -> None:
+        """Show the part of a work that is done, with a few words."""
+        self._progress.update(self._task, completed=done, description=words)
+
 
 class NotebookBar:
     """The same in a notebook, as one line of HTML under the cell (rich's own needs ipywidgets)."""
@@ -94,6 +98,10 @@ class NotebookBar:
         """Show how far a download is that comes before the work."""
         self._show(done / total if total else 0.0, _bytes(done, total))
 
+    def part(self, done: float, words: str) -> None:
+        """Show the part of a work that is done, with a few words."""
+        self._show(done, words)
+
     def _show(self, done: float, words: str) -> None:
         from IPython.display import HTML
 
@@ -117,9 +125,13 @@ class Silence:
     def download(self, done: int, total: int | None) -> None:
         """Not shown."""
 
+    def part(self, done: float, words: str) -> None:
+        """Not shown."""
+
 
 def _words(event: Event) -> str:
-    losses = (f"{name} {value:.3f}" for name, value in event.losses.items() if name in ("style", "content"))
+    shown = ("style", "content", "loss", "accuracy")
+    losses = (f"{name} {value:.3f}" for name, value in event.losses.items() if name in shown)
     return "  ".join([event.where, *losses])
 
 

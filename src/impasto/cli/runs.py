@@ -1,0 +1,158 @@
+"""impasto runs: list the runs in a folder, show one, compare several, do one again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+from rich.console import Console
+from rich.table import Table
+
+from impasto.cli.output import listener
+from impasto.cli.terminal import QUIET, Voice, say
+
+runs = App(name="runs", help="The runs: list, show and compare them, and do one again.", help_epilogue="")
+
+
+@runs.command(name="list")
+def list_(folder: Path = Path("runs"), /, *, voice: Voice = QUIET) -> None:
+    """List the runs in a folder, the oldest first: what was done, where each stands, what it reached.
+
+    Examples:
+
+        impasto runs list
+        impasto runs list /data/runs --json
+
+    Parameters
+    ----------
+    folder
+        Where the run directories are.
+    voice
+        How to speak.
+    """
+    from impasto.runs.listing import listed
+
+    found = listed(folder)
+    if voice.json:
+        say("", voice, runs=[vars(run) for run in found])
+        return
+    rows = [(run.path.name, run.verb, run.status, run.created[:16].replace("T", " "), _best(run)) for run in found]
+    _print(("run", "verb", "status", "begun", "reached"), rows)
+
+
+@runs.command
+def show(run: Path, /, *, voice: Voice = QUIET) -> None:
+    """Show a run: its options, what went in, what it was made with, and what it reached.
+
+    Example:
+
+        impasto runs show runs/202611211200-train-pets-squeezenet1_0
+
+    Parameters
+    ----------
+    run
+        The run's directory.
+    voice
+        How to speak.
+    """
+    import yaml
+
+    from impasto.runs.directory import RunDirectory
+
+    directory = RunDirectory.open(run)
+    scores = directory.manifest.get("scores") or {}
+    few = {name: value for name, value in scores.items() if name not in ("per_class", "per_group", "confusion")}
+    facts = {"options": directory.options} | directory.manifest | ({"scores": few} if few else {})
+    words = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110).rstrip()
+    say(words, voice, options=directory.options, **directory.manifest)
+
+
+@runs.command
+def compare(first: Path, second: Path, /, *more: Path, voice: Voice = QUIET) -> None:
+    """Compare classifiers: the options that differ, their scores, and whether a difference is more than chance.
+
+    The differences are measured on the pictures that all of them were judged on, each picture against itself.
+
+    Example:
+
+        impasto runs compare runs/A runs/B
+
+    Parameters
+    ----------
+    first
+        A run's directory.
+    second
+        Another one, compared with the first.
+    more
+        Further ones, compared with the first.
+    voice
+        How to speak.
+    """
+    from impasto.learning.compare import compare as craft
+
+    found = craft([first, second, *more])
+    if voice.json:
+        say("", voice, **found.to_json())
+        return
+    names = [path.name for path in found.runs]
+    options = [(name, *map(str, values)) for name, values in found.options.items()]
+    scores = [(name, *(f"{value:.4f}" for value in values)) for name, values in found.scores.items()]
+    _print(("", *names), [*options, *scores])
+    for path, gain in zip(found.runs[1:], found.gains, strict=True):
+        say(f"{path.name} against {names[0]}: {gain.words()}, on {found.shared} pictures")
+
+
+@runs.command
+def rerun(run: Path, /, *, out: Path | None = None, voice: Voice = QUIET) -> int:
+    """Train a run's classifier again, and print the difference. The exit code is 0 when there is none, else 1.
+
+    Example:
+
+        impasto runs rerun runs/202611211200-train-pets-squeezenet1_0
+
+    Parameters
+    ----------
+    run
+        The directory of a finished run.
+    out
+        The new run's directory. Default: one beside the first.
+    voice
+        How to speak.
+    """
+    return again(run, out, voice)
+
+
+def again(run: Path, out: Path | None, voice: Voice) -> int:
+    """Train a run's classifier again, say how far the two differ, and return the exit code."""
+    from impasto.learning.rerun import rerun as craft
+
+    began = time.monotonic()
+    with listener(voice) as bar:
+        result, difference = craft(run, out=out, progress=bar, download=bar.download)
+    say(
+        f"{result.run}: {difference}, {time.monotonic() - began:.0f} s",
+        voice,
+        run=result.run,
+        identical=difference.identical,
+        weights=difference.weights,
+        scores={name: {"first": was, "again": now} for name, (was, now) in difference.scores.items()},
+        reasons=difference.reasons,
+    )
+    return 0 if difference.identical else 1
+
+
+def _best(run: Any) -> str:
+    accuracy = run.scores.get("accuracy")
+    return f"accuracy {100 * accuracy['value']:.1f} %" if isinstance(accuracy, dict) else ""
+
+
+def _print(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)

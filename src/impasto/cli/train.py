@@ -1,0 +1,87 @@
+"""impasto train: make a classifier from a folder of pictures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from impasto.cli.output import chosen, listener, shown_default
+from impasto.cli.terminal import QUIET, Voice, say
+from impasto.learning.options import ClassifierOptions
+
+if TYPE_CHECKING:
+    from impasto.learning.classify import TrainedClassifier
+
+train = App(name="train", help="Train networks on your own pictures.", help_epilogue="")
+
+
+@train.command
+def classify(
+    data: Path,
+    /,
+    *,
+    run: Path | None = None,
+    mlflow: str | None = None,
+    options_file: Annotated[Path | None, Parameter(name="--options")] = None,
+    options: Annotated[
+        ClassifierOptions,
+        Parameter(name="*", group="Classifier", consume_multiple=True, show_default=shown_default),
+    ] = ClassifierOptions(),
+    voice: Voice = QUIET,
+) -> int:
+    """Train a classifier on DATA, judge it on pictures it has not seen, and write a report.
+
+    DATA is a folder with a folder of pictures for each class (perhaps under train, valid and test), a table with
+    paths and labels, MNIST's idx files, or a manifest made by `impasto data`. Where nothing is set apart for
+    validation, a fifth is, without tearing groups or copies of a picture apart.
+
+    Examples:
+
+        impasto train classify pets/
+        impasto train classify pets/ --network timm:resnet34.a1_in1k --stages head:10 all:5
+        impasto train classify pets/ --stages head:10 features.7:2@160 all:3@224 --augment flip rotate:10
+        impasto train classify mnist/ --network scratch:residual --size 28 --stages all:8 --augment rotate:10 shift
+        impasto train classify pets.csv --boxes
+        impasto train classify pets/ --teachers runs/BIG --distillation 0.5
+
+    Parameters
+    ----------
+    data
+        The pictures.
+    run
+        The run's directory, new or empty. Default: runs/YYYYMMDDHHMM-train-DATA-NETWORK.
+    mlflow
+        Log to this MLflow too: sqlite:///mlflow.db, or a server's http://….
+    options_file
+        A YAML file of options (as options.yaml in a run); flags go over it.
+    options
+        How to train.
+    voice
+        How to speak.
+    """
+    options = chosen(ClassifierOptions, options_file, options)
+    from impasto.learning.classify import classify as craft
+
+    began = time.monotonic()
+    with listener(voice) as bar:
+        result = craft(data, options=options, run=run, mlflow=mlflow, progress=bar, download=bar.download)
+    return tell(result, began, voice)
+
+
+def tell(result: TrainedClassifier, began: float, voice: Voice) -> int:
+    """Say what came out, and return the exit code."""
+    seconds = time.monotonic() - began
+    scores = result.scores
+    say(
+        f"{result.run}  {result.judged_on}: {scores.summary()}, {seconds:.0f} s\n{result.report}",
+        voice,
+        run=result.run,
+        judged_on=result.judged_on,
+        scores=scores.to_json(),
+        report=result.report,
+        seconds=round(seconds, 2),
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""learning: classifiers from pretrained networks: data, features, stages, views of the results, submissions."""

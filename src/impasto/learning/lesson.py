@@ -1,0 +1,171 @@
+"""A lesson: which rows a classifier learns from, what is true of them, and which are kept from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.errors import UsageError
+from impasto.learning.box_truth import boxes_of
+from impasto.learning.manifest import Manifest
+from impasto.learning.options import ClassifierOptions
+from impasto.learning.pictures import Preprocessing
+from impasto.learning.predict import predict
+from impasto.learning.scan import read_data
+from impasto.learning.split import split
+from impasto.learning.tasks import Truth
+from impasto.learning.ties import near_copies
+
+log = logging.getLogger("impasto")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a classifier learns from.
+
+    Attributes:
+        classes: The labels of the training rows.
+        train: The rows that are learnt from: those with labels, and behind them those with pseudo-labels.
+        truth: Of these.
+        labelled: How many have labels.
+        valid: The rows that tell how well it goes, which are never learnt from.
+        valid_truth: Of these.
+        test: The rows that nothing looks at before the end; there may be none.
+    """
+
+    classes: tuple[str, ...]
+    train: Manifest
+    truth: Truth
+    labelled: int
+    valid: Manifest
+    valid_truth: Truth
+    test: Manifest
+
+    @property
+    def judged(self) -> Manifest:
+        """All rows with labels: training, validation, test, in this order."""
+        return self.train.take(range(self.labelled)).joined(self.valid).joined(self.test)
+
+
+def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
+    """The rows with a split each; validation rows are taken from the training rows where there are none.
+
+    Raises:
+        UsageError: Nothing to learn: no labels, one class only, a class without training pictures, broken pictures.
+    """
+    broken = [path for path, width in zip(data.paths, data.column("width"), strict=True) if width is None]
+    if broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise UsageError(f"{data.root / broken[0]}{more} cannot be read as a picture: remove it, or save it anew")
+    splits = data.column("split")
+    if any(one is None for one in splits) or "valid" not in splits:
+        data = split(data, valid=options.valid, seed=options.seed)
+    train = data.where(split="train")
+    labels = train.column("label")
+    unlabelled = [path for path, label in zip(train.paths, labels, strict=True) if label is None]
+    if unlabelled and len(unlabelled) == len(train):
+        raise UsageError(f"{data.root} has no labels: put the pictures into one folder a class")
+    if unlabelled:
+        raise UsageError(f"{unlabelled[0]} is to be trained on but has no label: give it one, or the split unlabelled")
+    if len(train.classes) < 2:
+        one = train.classes[0] if train.classes else "none"
+        raise UsageError(f"{data.root} has one class only ({one}): a classifier needs two at least")
+    counts = train.counts("label")
+    if small := [label for label in train.classes if counts[label] < 2]:
+        raise UsageError(f"the class {small[0]!r} has 1 training picture: it needs 2 at least, or to be left out")
+    for name in ("valid", "test"):
+        data.where(split=name).targets(train.classes)  # a label that no training picture has
+    if options.boxes and all(box is None for box in train.column("box")):
+        raise UsageError("--boxes: no training picture has a box: give a table with xmin, ymin, xmax, ymax")
+    return data
+
+
+def make_lesson(data: Manifest, options: ClassifierOptions, *, preprocessing: Preprocessing) -> Lesson:
+    """The lesson of rows that have their splits, with pseudo-labels and the teachers' opinion where they are wanted.
+
+    Raises:
+        UsageError: A picture of the validation or test rows is among the unlabelled, or a teacher has learnt from one.
+    """
+    train, valid, test = (data.where(split=name) for name in ("train", "valid", "test"))
+    classes = train.classes
+    labels = _one_hot(train.targets(classes), len(classes))
+    labelled = len(train)
+    teacher: Tensor | None = None
+    if options.teachers:
+        _require_honest_teachers(options.teachers, valid.joined(test))
+    if options.unlabelled:
+        extra = read_data(options.unlabelled)
+        extra = extra.having(label=[None] * len(extra), split=["unlabelled"] * len(extra), box=[None] * len(extra))
+        refuse_evaluation_rows(extra, valid.joined(test))
+        opinion = _opinion(options.teachers, extra, classes, options)
+        labels = torch.cat([labels, opinion.softmax(1)])
+        train = train.joined(extra)
+    if options.distillation:
+        teacher = _opinion(options.teachers, train, classes, options)
+    boxes = boxes_of(train, preprocessing) if options.boxes else None
+    valid_boxes = boxes_of(valid, preprocessing) if options.boxes else None
+    valid_truth = Truth(_one_hot(valid.targets(classes), len(classes)), None, valid_boxes)
+    return Lesson(classes, train, Truth(labels, teacher, boxes), labelled, valid, valid_truth, test)
+
+
+def refuse_evaluation_rows(learnt: Manifest, held_out: Manifest) -> None:
+    """Make sure that no picture on which a classifier is judged is learnt from.
+
+    Raises:
+        UsageError: One is, by its very bytes or as a near copy.
+    """
+    judged = dict(zip(held_out.column("sha256"), held_out.paths, strict=True))
+    for path, digest in zip(learnt.paths, learnt.column("sha256"), strict=True):
+        if digest in judged:
+            raise UsageError(
+                f"{path} is the {_split_of(held_out, judged[digest])} picture {judged[digest]}: what is learnt from "
+                "cannot judge; take it out of the unlabelled pictures"
+            )
+    for mine, theirs in near_copies(learnt, held_out):
+        name = held_out.paths[theirs]
+        raise UsageError(
+            f"{learnt.paths[mine]} is a near copy of the {_split_of(held_out, name)} picture {name}: what is learnt "
+            "from cannot judge; take it out of the unlabelled pictures"
+        )
+
+
+def _one_hot(targets: np.ndarray, classes: int) -> Float[Tensor, "n k"]:
+    return torch.nn.functional.one_hot(torch.from_numpy(targets), classes).float()
+
+
+def _opinion(
+    teachers: Sequence[Path], rows: Manifest, classes: tuple[str, ...], options: ClassifierOptions
+) -> Float[Tensor, "n k"]:
+    """What the teachers say of the rows, as logits, in the order of the classes.
+
+    Raises:
+        UsageError: They know other classes.
+    """
+    said = predict(teachers, rows, device=options.device)
+    if set(said.classes) != set(classes):
+        raise UsageError(f"the teachers know the classes {', '.join(said.classes)}, not {', '.join(classes)}")
+    order = [said.classes.index(label) for label in classes]
+    return torch.from_numpy(said.log_probabilities[:, order].astype(np.float32))
+
+
+def _require_honest_teachers(teachers: Sequence[Path], held_out: Manifest) -> None:
+    judged = dict(zip(held_out.column("sha256"), held_out.paths, strict=True))
+    for run in teachers:
+        learnt = Manifest.load(run / "data.parquet")
+        for digest, part in zip(learnt.column("sha256"), learnt.column("split"), strict=True):
+            if part in ("train", "unlabelled") and digest in judged:
+                raise UsageError(
+                    f"the teacher {run} has learnt from {judged[digest]}, on which this run is judged: "
+                    f"split the data once (`impasto data split`) and train both on that manifest"
+                )
+
+
+def _split_of(manifest: Manifest, path: str) -> str:
+    return str(manifest.column("split")[manifest.paths.index(path)])

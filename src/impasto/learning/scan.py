@@ -1,0 +1,202 @@
+"""Scan: a folder of pictures, a table or idx files become a manifest: one row a picture, measured and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from impasto.errors import ImpastoError, UsageError
+from impasto.learning import idx, phash
+from impasto.learning.layout import rows_of_folder
+from impasto.learning.manifest import Manifest
+from impasto.learning.tables import Columns, rows_of_table
+
+Progress = Callable[[float, str], object]
+
+__all__ = ["Columns", "Look", "look", "look_at_all", "read_data", "scan"]
+
+_log = logging.getLogger(__name__)
+
+
+class Look(NamedTuple):
+    """What one look at a picture's file tells; a picture that cannot be decoded has an error and no thumbnail.
+
+    Attributes:
+        width: Columns of the upright picture.
+        height: Rows of it.
+        sha256: Of the file's bytes, or of the pixels of a picture in an idx file; None if it cannot be read at all.
+        thumbnail: (64, 64) uint8, see `impasto.learning.phash.thumbnail`.
+        error: Why there is none, in one line.
+    """
+
+    width: int | None
+    height: int | None
+    sha256: str | None
+    thumbnail: np.ndarray | None
+    error: str | None
+
+
+def read_data(source: Path | str, *, layout: str = "auto", progress: Progress | None = None) -> Manifest:
+    """The manifest of whatever is given: a manifest's file is read, anything else is scanned as it is.
+
+    Args:
+        source: A manifest (Parquet), a folder, a CSV or Parquet table, or idx files.
+        layout: What the levels of a folder are, as for :func:`scan`.
+        progress: Called with the part that is done and a few words.
+
+    Raises:
+        UsageError: There is no such thing, or as :func:`scan`.
+    """
+    source = Path(source)
+    return Manifest.load(source) if is_manifest(source) else scan(source, layout=layout, progress=progress)
+
+
+def scan(
+    source: Path | str,
+    *,
+    layout: str = "auto",
+    columns: Columns | None = None,
+    root: Path | str | None = None,
+    pictures: bool = True,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Make the manifest of a folder, a table or idx files; nothing is moved, copied or changed.
+
+    Every picture is decoded to its end. One that cannot be is a row without size and hash, which `audit` lists and
+    `train` refuses.
+
+    Args:
+        source: A folder of class folders, a CSV or Parquet file, or (a folder of) MNIST's idx files.
+        layout: What the levels of a folder are: ``{label}``, ``{split}/{label}``, ``{group}/{label}`` …; see
+            `impasto.learning.layout.rows_of_folder`.
+        columns: Which columns of a table say what.
+        root: The folder that a table's paths start from.
+        pictures: Whether to open them; without, a table needs no pictures, and the rows have neither size nor hashes.
+        progress: Called with the part that is done and a few words.
+
+    Raises:
+        UsageError: There are no pictures, a class is empty, the layout is not clear, paths are wrong.
+
+    >>> import tempfile
+    >>> from impasto.images import Picture, write
+    >>> import torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for label in ("cat", "dog"):
+    ...         (Path(folder) / label).mkdir()
+    ...         write(Path(folder) / label / "1.png", Picture(torch.rand(1, 3, 8, 12)))
+    ...     scan(folder).classes
+    ('cat', 'dog')
+    """
+    source = Path(source)
+    if not source.exists():
+        raise UsageError(f"{source} does not exist: check the name")
+    if files := idx.image_files(source):
+        return _scan_idx(files, progress)
+    if source.is_dir():
+        rows, base = rows_of_folder(source, layout), source
+    elif source.suffix.lower() in (".csv", ".tsv", ".txt", ".parquet", ".pq"):
+        rows, base = rows_of_table(source, columns, root=Path(root) if root else None, pictures=pictures)
+    else:
+        raise UsageError(f"{source} is no data that can be scanned: a folder, CSV, Parquet or idx file is")
+    manifest = Manifest.from_rows(rows, base)
+    if pictures:
+        manifest = _measured(manifest, progress)
+    if len(manifest.classes) == 1:
+        _log.warning("%s has one class only, %s: nothing can be told apart", source, manifest.classes[0])
+    return manifest
+
+
+def look(path: Path | str) -> Look:
+    """Read, hash and decode one picture's file, or ``FILE#N`` of an idx file."""
+    from impasto.images import read
+
+    name, _, number = str(path).partition("#")
+    try:
+        if number and not Path(path).exists():
+            return _look_at_digit(idx.read_image(name, int(number)))
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        return Look(None, None, None, None, f"{path} cannot be read: {error.strerror}")
+    except UsageError as error:
+        return Look(None, None, None, None, str(error))
+    try:
+        pixels = read(path).pixels
+    except ImpastoError as error:
+        return Look(None, None, digest, None, str(error))
+    return Look(pixels.shape[-1], pixels.shape[-2], digest, phash.thumbnail(pixels), None)
+
+
+def look_at_all(paths: Sequence[Path | str], progress: Progress | None = None) -> Iterator[Look]:
+    """Look at many, some at once; in their order. Decoding leaves Python's lock, so threads do."""
+    workers = min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        for number, seen in enumerate(pool.map(look, paths), 1):
+            if progress:
+                progress(number / len(paths), f"reading picture {number} of {len(paths)}")
+            yield seen
+
+
+def files_of(manifest: Manifest) -> list[str]:
+    """Where the pictures of a manifest lie, with ``#N`` behind those of idx files."""
+    return [str(manifest.root / path) for path in manifest.paths]
+
+
+def _measured(manifest: Manifest, progress: Progress | None) -> Manifest:
+    seen, hashes = [], []
+    for one in look_at_all(files_of(manifest), progress):
+        hashes.append(None if one.thumbnail is None else _hash(one.thumbnail))
+        seen.append(one._replace(thumbnail=None))  # not held for all
+    if broken := [one.error for one in seen if one.error]:
+        _log.warning("%d of %d pictures cannot be read, the first: %s", len(broken), len(seen), broken[0])
+    return manifest.having(
+        width=[one.width for one in seen],
+        height=[one.height for one in seen],
+        sha256=[one.sha256 for one in seen],
+        phash=hashes,
+    )
+
+
+def _hash(thumbnail: np.ndarray) -> str:
+    return phash.to_text(int(phash.hashes(phash.coefficients(thumbnail))))
+
+
+def _look_at_digit(digit: np.ndarray) -> Look:
+    import torch
+
+    pixels = torch.from_numpy(digit.astype(np.float32) / 255).expand(1, 3, -1, -1)
+    height, width = digit.shape
+    return Look(width, height, hashlib.sha256(digit.tobytes()).hexdigest(), phash.thumbnail(pixels), None)
+
+
+def _scan_idx(files: list[Path], progress: Progress | None) -> Manifest:
+    """The pictures of idx files; the files' names are their splits, where there is more than one."""
+    rows: list[dict[str, Any]] = []
+    for path in files:
+        labels = idx.labels(path)
+        split = idx.split_of(path) if len(files) > 1 else None
+        for number in range(len(idx.images(path))):
+            label = labels[number] if labels else None
+            rows.append({"path": f"{path.name}#{number}", "label": label, "split": split})
+    if not rows:
+        raise UsageError(f"{files[0]} holds no pictures: download it again")
+    return _measured(Manifest.from_rows(rows, files[0].parent), progress)
+
+
+def is_manifest(source: Path) -> bool:
+    """Whether a file is a Parquet file of impasto's, or at least is called one and cannot be read."""
+    if source.suffix.lower() not in (".parquet", ".pq") or not source.is_file():
+        return False
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return b"impasto.root" in (pq.read_schema(source).metadata or {})
+    except (OSError, pa.ArrowException):
+        return True  # its reader says what is wrong with it

@@ -1,0 +1,1 @@
+"""training: moves weights: the loop, schedules, optimizers, precision, the learning-rate finder."""
