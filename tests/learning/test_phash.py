@@ -41,8 +41,8 @@ def test_coefficients_and_hashes_turn_as_the_picture_does(turn: int, mirrored: b
     moved = moved[:, ::-1] if mirrored else moved
     frequencies = phash.coefficients(small)
     np.testing.assert_allclose(phash.turned(frequencies, turn, mirrored), phash.coefficients(moved), atol=0.01)
-    one = np.array([phash.hashes(frequencies)])
-    assert phash.turned_hashes(one)[phash.TURNS.index((turn, mirrored)), 0] == phash.hashes(phash.coefficients(moved))
+    known = phash.turned_hashes(np.array([phash.hashes(frequencies)]))[phash.TURNS.index((turn, mirrored)), 0]
+    assert differing(known, phash.hashes(phash.coefficients(moved))) <= 2, "but for frequencies that are hardly there"
 
 
 def test_coefficients_are_those_of_the_cosine_transform() -> None:

@@ -8,16 +8,26 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from impasto import __version__
+from impasto.cli.augment_search import augment_search
+from impasto.cli.data import data
 from impasto.cli.demo import demo
+from impasto.cli.evaluate import evaluate
+from impasto.cli.features import features
 from impasto.cli.invert import invert
 from impasto.cli.networks import networks
 from impasto.cli.recipes import rerun, resume, show
+from impasto.cli.report import report
+from impasto.cli.runs import runs
+from impasto.cli.sample_size import sample_size
 from impasto.cli.stylize import stylize
+from impasto.cli.submit import submit
+from impasto.cli.surgery import surgery
 from impasto.cli.terminal import Warnings, complain
 from impasto.cli.texture import texture
+from impasto.cli.train import train
 from impasto.errors import ImpastoError, UsageError
 
-HELP = "Paint with pretrained image networks, and look inside them."
+HELP = "Paint with pretrained image networks, and retrain them."
 
 EXAMPLES = """Examples:
 
@@ -27,6 +37,9 @@ EXAMPLES = """Examples:
     impasto texture bark.jpg --size 1024x1024 --tileable
     impasto invert photo.jpg --taps relu3_1
     impasto rerun photo-painting.png
+    impasto data audit pets/
+    impasto train classify pets/
+    impasto submit runs/202611211200-train-pets-squeezenet1_0 test-pictures/
 
 `impasto COMMAND --help` explains a command and its options.
 """
@@ -39,9 +52,13 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, stylize, texture, invert, resume, rerun, show):
+for command in (demo, stylize, texture, invert, resume, rerun, show, augment_search, evaluate, report, submit):
     app.command(command, help_epilogue="")
-app.command(networks)
+data.command(features)
+data.command(sample_size)
+networks.command(surgery)
+for group in (data, train, runs, networks):
+    app.command(group)
 app.register_install_completion_command()
 
 

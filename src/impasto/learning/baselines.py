@@ -13,7 +13,7 @@ import numpy as np
 from impasto.errors import UsageError
 from impasto.images.replace import replace_file
 from impasto.learning.calibration import log_losses
-from impasto.learning.intervals import Interval, bootstrap, proportion
+from impasto.learning.intervals import Interval, bootstrap, has_groups, proportion
 from impasto.learning.manifest import Manifest
 
 SIDE = 16  # of the small pictures: 768 numbers say the colours and the coarse shape
@@ -186,6 +186,6 @@ def _mean_box(train: np.ndarray, test: np.ndarray, groups: Sequence[str | None] 
     if not taught.any() or not known.any():
         return None
     box = train[taught].mean(0)
-    of = None if groups is None else [groups[i] for i in np.flatnonzero(known).tolist()]
+    of = None if groups is None or not has_groups(groups) else [groups[i] for i in np.flatnonzero(known).tolist()]
     ious = box_ious(np.tile(box, (len(test), 1)), test)
     return Baseline("mean box", "always the mean box of the training pictures", iou=bootstrap(ious, groups=of))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from impasto.errors import UsageError
-from impasto.learning.intervals import Interval, bootstrap, group_numbers, paired
+from impasto.learning.intervals import Interval, bootstrap, group_numbers, has_groups, paired
 from impasto.learning.predictions import Predictions
 
 LEAST = 10  # pictures in a fold: of fewer, a temperature says nothing
@@ -125,7 +125,7 @@ def fit(predictions: Predictions, folds: int | np.ndarray = 2, *, seed: int = 0)
         made["temperature and clip"][scored] = both.apply(logs[scored])
     made = {"as it is": rows.probabilities} | made
     made |= {f"naive, {name} {sure}": naive_clip(rows.probabilities, sure) for name, sure in NAIVE.items()}
-    groups = rows.groups if grouped else None
+    groups = rows.groups if has_groups(rows.groups) else None
     losses = {name: log_losses(p, targets) for name, p in made.items()}
     return Fitted(
         calibration=_both(logs, targets),

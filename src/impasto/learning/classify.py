@@ -19,7 +19,7 @@ from impasto.learning.audit import audit
 from impasto.learning.baselines import save as save_baselines
 from impasto.learning.classifier import Classifier, classifier
 from impasto.learning.features import default_cache
-from impasto.learning.finetune import finetune
+from impasto.learning.finetune import finetune, require
 from impasto.learning.lesson import Lesson, make_lesson, prepare
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions, parse_stage
@@ -229,6 +229,7 @@ def _begin(data: Manifest, options: ClassifierOptions, download: Download | None
         progress=download,
         **options.model_dump(include={"head", "dropout", "boxes", "batch_norm", "input_batch_norm", "size", "fit"}),
     )
+    require(model, options)
     return make_lesson(data, options, preprocessing=model.description.preprocessing), model
 
 

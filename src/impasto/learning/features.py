@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as remembered
@@ -305,9 +306,11 @@ def _compute(
     tell: Progress,
 ) -> None:
     buffer = Buffer(plan.columns, plan.lacking, plan.facts)
+    checks: deque[Iterator[str]] = deque()
     done = 0
     try:
-        for rows, levels in pictures.stream(_batches(plan, pictures)):
+        for rows, levels in pictures.stream(_batches(plan, pictures, checks)):
+            _require_unchanged(plan, rows, pictures.manifest, checks.popleft())
             images = levels.to(device).to(torch.float32).div_(255)
             hashes = [plan.hashes[row] for row in rows]
             for copy in sorted({copy for _, copy in plan.columns}):
@@ -350,13 +353,17 @@ def _run(
             buffer.add((tap, copy), hashes, kept.contiguous().numpy())
 
 
-def _batches(plan: _Plan, pictures: Pictures) -> Iterator[np.ndarray]:
-    """The rows to compute, in batches, each looked at whether its file is still what was scanned."""
+def _batches(plan: _Plan, pictures: Pictures, checks: deque[Iterator[str]]) -> Iterator[np.ndarray]:
+    """The rows to compute, in batches; of each batch the hashes as the files are now are set to be read."""
     size = max(1, min(_LARGEST_BATCH, _BATCH_PIXELS // plan.size**2))
     for start in range(0, len(plan.rows), size):
         rows = plan.rows[start : start + size]
-        for row, found in zip(rows, pictures.hashes(rows), strict=True):
-            if found != plan.hashes[row]:
-                path = pictures.manifest.root / pictures.manifest.paths[row]
-                raise UsageError(f"{path} has changed since it was scanned: scan the pictures again")
+        checks.append(pictures.hashes(rows))
         yield np.array(rows, dtype=np.int64)
+
+
+def _require_unchanged(plan: _Plan, rows: np.ndarray, manifest: Manifest, hashes: Iterator[str]) -> None:
+    """Check that files are still what was scanned, lest values be kept under the hash of another picture."""
+    for row, found in zip(rows, hashes, strict=True):
+        if found != plan.hashes[row]:
+            raise UsageError(f"{manifest.root / manifest.paths[row]} has changed since it was scanned: scan it again")

@@ -75,9 +75,7 @@ def finetune(
         UsageError: A stage names a layer that is not there.
         ImpastoError: The loss is no number any more.
     """
-    stages = [parse_stage(text) for text in options.stages]
-    for stage in stages:  # a wrong name in the last is told before the first has run
-        _trained(model, stage)
+    stages = require(model, options)
     first = begin_at.facts["stage"] if begin_at else 0
     for number, stage in enumerate(stages[first:], first):
         untouched = all(earlier.layers == "head" for earlier in stages[:number])
@@ -110,6 +108,19 @@ def finetune(
         for event in train(module, groups, task, plan, device=device, begin_at=state):
             yield StageProgress(number, stage.layers, event, lambda event=event: checkpoint(event))  # type: ignore[misc]
     model.requires_grad_(False).eval()
+
+
+def require(model: Classifier, options: ClassifierOptions) -> list[Stage]:
+    """The stages, once it is sure that the model has the layers they name, and the augmentations are there.
+
+    Raises:
+        UsageError: Not so.
+    """
+    parse(options.augment)
+    stages = [parse_stage(text) for text in options.stages]
+    for stage in stages:
+        _trained(model, stage)
+    return stages
 
 
 def _trained(model: Classifier, stage: Stage) -> list[list[nn.Parameter]]:
@@ -179,7 +190,9 @@ def _learning_rate(
     optimizer = build(groups, options.optimizer, learning_rates=parts, weight_decay=options.weight_decay)
     endless = (batch for epoch in cycle(range(stage.epochs)) for batch in task.batches(epoch, 0))
     module.train()
-    found = find_learning_rate(module, optimizer, islice(endless, 100), task.loss)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(options.seed)  # of dropout
+        found = find_learning_rate(module, optimizer, islice(endless, 100), task.loss)
     return float(found.suggestions["valley"])
 
 

@@ -119,8 +119,9 @@ def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
 def proportion(hits: np.ndarray, groups: Sequence[str | None] | None = None, **how: Any) -> Interval:
     """The part of the rows that are hits: Wilson's interval, or where there are groups, the grouped bootstrap.
 
-    Where the bootstrap has nothing to draw from (every row a hit, or none, or a single group), the groups take the
-    place of the rows in Wilson's formula: as if every group were one picture, which errs on the wide side.
+    Where the bootstrap has nothing to draw from, for every row is a hit or none, the groups take the place of the rows
+    in Wilson's formula: as if every group were one picture, which errs on the wide side. A single group tells nothing
+    of other groups: its interval is for more rows of the same one.
 
     Args:
         hits: (n,) bool.
@@ -128,13 +129,22 @@ def proportion(hits: np.ndarray, groups: Sequence[str | None] | None = None, **h
         how: ``level``, ``resamples``, ``seed``, as :func:`bootstrap` has them.
     """
     level = how.get("level", 0.95)
-    if groups is None or all(group is None for group in groups):
+    if groups is None or not has_groups(groups):
         return wilson(int(np.sum(hits)), len(hits), level)
     found = bootstrap(hits, groups=groups, **how)
     if found.low < found.high:
         return found
-    many = len(np.unique(group_numbers(groups))) if len(hits) else 0
-    return wilson(found.value * many, many, level) if many else wilson(0, 0, level)
+    many = int(group_numbers(groups).max()) + 1
+    return wilson(found.value * many, many, level)
+
+
+def has_groups(groups: Sequence[str | None]) -> bool:
+    """Whether there are groups to be drawn: two at least.
+
+    >>> has_groups(["a", "b", None]), has_groups(["a", "a"]), has_groups([None, None])
+    (True, False, False)
+    """
+    return len(set(groups) - {None}) > 1
 
 
 def group_numbers(groups: Sequence[Any] | np.ndarray) -> np.ndarray:

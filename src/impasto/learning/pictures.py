@@ -204,9 +204,9 @@ class Pictures:
                 for future in futures:
                     future.cancel()
 
-    def hashes(self, indices: Indices) -> list[str]:
-        """The sha256 of the pictures of these rows as they are now, as a manifest has it."""
-        return list(self._pool.map(lambda index: picture_hash(self.manifest, index), indices))
+    def hashes(self, indices: Indices) -> Iterator[str]:
+        """The sha256 of the pictures of these rows as they are now, as a manifest has it; read in the threads."""
+        return self._pool.map(lambda index: picture_hash(self.manifest, index), indices)
 
     def _begin(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Future[None]]]:
         """Set the threads to work on a batch: its rows, where its pictures will be, and what to wait for."""

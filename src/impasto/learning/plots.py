@@ -72,7 +72,7 @@ def curves(records: Sequence[dict[str, Any]]) -> dict[str, Figure]:
         if name == "loss":
             axes.set_ylim(bottom=0)
         if sum(bool(points) for _, _, points, _ in series) > 1:
-            axes.legend(frameon=False, fontsize=8)
+            axes.legend(frameon=False, fontsize=8, labelcolor=INK)
         found[name] = figure
     return found
 
@@ -143,7 +143,7 @@ def diagram(before: Sequence[Bin], after: Sequence[Bin] | None = None) -> Figure
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     if after:
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower right")
     return figure
 
 

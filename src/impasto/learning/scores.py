@@ -11,7 +11,7 @@ import numpy as np
 
 from impasto.errors import UsageError
 from impasto.learning.calibration import calibration_error, log_losses, reliability
-from impasto.learning.intervals import Interval, bootstrap, proportion, wilson
+from impasto.learning.intervals import Interval, bootstrap, has_groups, proportion, wilson
 from impasto.learning.predictions import Predictions
 
 
@@ -90,7 +90,7 @@ def score(predictions: Predictions, *, level: float = 0.95, seed: int = 0) -> Sc
         raise UsageError("none of the pictures has a known label: give a folder of class folders, or a table of labels")
     targets, p, k = rows.targets, rows.probabilities, len(rows.classes)
     hits = rows.predicted == targets
-    grouped = any(group is not None for group in rows.groups)
+    grouped = has_groups(rows.groups)
     groups = rows.groups if grouped else None
     how: dict[str, Any] = {"level": level, "seed": seed}
     top5 = None
@@ -112,7 +112,7 @@ def score(predictions: Predictions, *, level: float = 0.95, seed: int = 0) -> Sc
         auc=area_under_curve(rows.log_probabilities, targets) if k == 2 else None,
         iou=_box_iou(rows, groups, how),
         per_class=_per_class(rows, hits, grouped, how),
-        per_group=_per_group(rows.groups, hits, level) if grouped else (),
+        per_group=_per_group(rows.groups, hits, level),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
         by_group=grouped,
     )

@@ -15,7 +15,7 @@ from impasto.learning import baselines as simple
 from impasto.learning import plots
 from impasto.learning.baselines import Baseline
 from impasto.learning.calibration import Fitted, calibration_error, fit, log_losses, reliability
-from impasto.learning.intervals import Interval, bootstrap
+from impasto.learning.intervals import Interval, bootstrap, has_groups
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.predictions import Predictions
 from impasto.learning.report.cards import Album, album
@@ -155,7 +155,7 @@ def _calibration(everything: Predictions, judged: Predictions, split: str) -> Re
     if split == "valid":
         return Recalibrated(fitted, error)
     after = fitted.calibration.apply(judged.log_probabilities)
-    groups = judged.groups if any(group is not None for group in judged.groups) else None
+    groups = judged.groups if has_groups(judged.groups) else None
     loss = bootstrap(log_losses(after, judged.targets), groups=groups)
     return Recalibrated(fitted, error, calibration_error(reliability(after, judged.targets)), loss)
 

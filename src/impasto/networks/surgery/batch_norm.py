@@ -69,7 +69,7 @@ class Moments:
     def add(self, features: Float[Tensor, "b c h w"]) -> None:
         """Take the positions of these activations in."""
         for one in features:  # one by one, so that just one picture's are held in float64
-            flat = one.flatten(1).double()
+            flat = one.flatten(1).cpu().double()  # not every device has float64
             mean = flat.mean(dim=1)
             deviations = (flat - mean[:, None]).square().sum(dim=1)
             if not self.count:

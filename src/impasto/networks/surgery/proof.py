@@ -79,7 +79,7 @@ def prove(operation: str, before: Outputs, after: Outputs, pictures: Iterable[Te
             if reference.shape != new[name].shape:
                 shapes = f"{tuple(new[name].shape)}, not {tuple(reference.shape)}"
                 raise ImpastoError(f"{operation} changes the shape of {name}: it is {shapes}")
-            difference = float((new[name].double() - reference.double()).abs().max())
+            difference = float((new[name].cpu().double() - reference.cpu().double()).abs().max())
             apart[name] = _worst((difference, apart.get(name, 0.0)))
             size[name] = max(float(reference.abs().max()), size.get(name, 0.0))
     places = {name: a / size[name] if size[name] else a for name, a in apart.items()}
