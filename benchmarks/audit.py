@@ -52,7 +52,9 @@ def brightness(factor: float) -> Spoil:
 
 
 KINDS: dict[str, Spoil] = {
-    "resized to 2/3": lambda image, rng: image.resize((image.width * 2 // 3, image.height * 2 // 3), Image.BICUBIC),
+    "resized to 2/3": lambda image, rng: image.resize(
+        (image.width * 2 // 3, image.height * 2 // 3), Image.Resampling.BICUBIC
+    ),
     "recompressed, quality 30": recompress,
     "grey": lambda image, rng: image.convert("L").convert("RGB"),
     "brightness × 0.7": brightness(0.7),

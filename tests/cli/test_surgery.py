@@ -1,4 +1,4 @@
-"""impasto surgery: from the command line to a file of weights, with the proof said, and wrong wishes refused."""
+"""impasto networks surgery: from the command line to a file of weights, with the proof said, and wrong wishes refused."""
 
 import json
 from pathlib import Path

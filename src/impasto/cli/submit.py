@@ -109,7 +109,6 @@ def _print(fitted: Fitted) -> None:
     console.print(f"{fitted.n} validation pictures, fitted on some and scored on the others ({fitted.folds} folds):")
     console.print(table)
     best, gain = fitted.calibration, fitted.gain
-    console.print(
-        f"temperature {best.temperature:.3f}, no probability below {best.floor:.2g}; together they gain {gain.value:+.4f}"
-        + (f" ({gain.low:+.4f} to {gain.high:+.4f})" if gain.low == gain.low else "")
-    )
+    between = f" ({gain.low:+.4f} to {gain.high:+.4f})" if gain.low == gain.low else ""
+    console.print(f"temperature {best.temperature:.3f}, no probability below {best.floor:.2g}")
+    console.print(f"together they gain {gain.value:+.4f}{between}")

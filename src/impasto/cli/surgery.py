@@ -1,4 +1,4 @@
-"""impasto surgery: a pretrained network changed, with the proof that its outputs are what they were."""
+"""impasto networks surgery: a pretrained network changed, with the proof that its outputs are what they were."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def surgery(
 
     Examples:
 
-        impasto surgery vgg19 batch-norm --pictures photos --out vgg19-norm.safetensors
-        impasto surgery vgg16 dropout --p 0
-        impasto surgery vgg19 split --tap relu3_1 --out lower.safetensors
+        impasto networks surgery vgg19 batch-norm --pictures photos --out vgg19-norm.safetensors
+        impasto networks surgery vgg16 dropout --p 0
+        impasto networks surgery vgg19 split --tap relu3_1 --out lower.safetensors
 
     Parameters
     ----------

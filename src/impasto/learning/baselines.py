@@ -152,7 +152,7 @@ def _linear(train: np.ndarray, targets: np.ndarray, test: np.ndarray, k: int, se
     A class that the training rows do not have gets a thousandth.
     """
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(targets))[:ROWS]

@@ -41,6 +41,6 @@ class BoxHead(nn.Module):
         x = share[:, 0::2].sum(dim=2) @ ((torch.arange(w).to(share) + 0.5) / w)  # of left and right
         y = share[:, 1::2].sum(dim=3) @ ((torch.arange(h).to(share) + 0.5) / h)  # of top and bottom
         sides = torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], dim=1) * self.scale + self.shift
-        first, second = sides.split(2, dim=1)
+        first, second = sides[:, :2], sides[:, 2:]
         box = torch.cat([torch.minimum(first, second), torch.maximum(first, second)], dim=1)
         return box if self.training else box.clamp(0, 1)

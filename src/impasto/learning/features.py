@@ -23,6 +23,7 @@ from impasto.learning.augmentation import Augmentation, augment
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Indices, Pictures, Preprocessing, picture_hash
 from impasto.learning.shards import Buffer, Column, Rows, free_bytes
+from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.network import Network
 from impasto.networks.taps import PIXELS, Taps
 from impasto.networks.weights import home
@@ -121,6 +122,7 @@ def features(
     """
     if pictures and (pictures.manifest is not manifest or pictures.preprocessing != preprocessing):
         raise ValueError("the pictures are not those of this manifest with this preprocessing")
+    keep_freed_memory()
     network = network.to(device)
     plan = _plan(manifest, network, taps, preprocessing, pool, augmentations, copies, seed, cache)
     tell = progress or (lambda done, words: None)

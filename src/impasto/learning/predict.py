@@ -18,6 +18,7 @@ from impasto.learning.heads import pool
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Pictures
 from impasto.learning.predictions import Predictions
+from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.device import DeviceName, pick_device
 from impasto.runs.directory import RunDirectory
 
@@ -93,6 +94,7 @@ def look(
     Raises:
         UsageError: A picture that cannot be read, or a label that the classifier does not know.
     """
+    keep_freed_memory()
     classes = model.description.classes
     targets = data.targets(classes)
     preprocessing = model.description.preprocessing

@@ -42,7 +42,7 @@ def sample(
 
     >>> rows = [{"path": f"{n}.jpg", "label": "ab"[n % 4 == 0]} for n in range(40)]
     >>> sample(Manifest.from_rows(rows, "."), count=8).counts("label")
-    {'b': 2, 'a': 6}
+    {'a': 6, 'b': 2}
     """
     if (count is None) == (fraction is None):
         raise UsageError("a sample needs either a number of pictures or a fraction of them: give one of the two")

@@ -75,7 +75,7 @@ def submit(
         UsageError: No pictures, a run that is not finished, or validation pictures too few to calibrate on.
         ImpastoError: The disk is full.
     """
-    from impasto.learning.predict import predict
+    from impasto.learning.predict import classifier_of, predict
 
     if format not in get_args(Format):
         raise UsageError(f"there is no format {format!r}: there is {', '.join(get_args(Format))}")
@@ -84,6 +84,8 @@ def submit(
     paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
     if not paths:
         raise UsageError("no run to ask: give one of `impasto train classify` at least")
+    for path in paths:  # what is wrong with the last is told before the first has looked at anything
+        classifier_of(path)
     require_writable(out)
     tell = progress or (lambda part, words: None)
     pictures = _pictures(test_data)
@@ -137,9 +139,10 @@ def table(
     header = list(columns) if columns else (["id", "label"] if two else ["img", *said.classes])
     wide = len(header) == 1 + len(said.classes)
     if not wide and not (two and len(header) == 2):
+        other = ", or one for the second class" if two else ""
         raise UsageError(
             f"{len(header)} columns are named ({', '.join(header)}), but there is one for the picture and one for each "
-            f"of {len(said.classes)} classes ({', '.join(said.classes)}){', or one for the second class' if two else ''}"
+            f"of {len(said.classes)} classes ({', '.join(said.classes)}){other}"
         )
     rows: dict[str, tuple[str, list[float]]] = {}
     for path, chances in zip(said.paths, probabilities.tolist(), strict=True):
@@ -174,7 +177,7 @@ def identifier(path: str, id_from: IdFrom) -> str:
         case "stem":
             return PurePath(name).stem
         case "number":
-            file, mark, digit = name.rpartition("#")  # of an idx file's picture, its place
+            _, mark, digit = name.rpartition("#")  # of an idx file's picture, its place
             numbers = [digit] if mark and digit.isdecimal() else re.findall(r"\d+", PurePath(name).stem)
             if not numbers:
                 raise UsageError(f"{path} has no number in its name: give --id-from name or stem")

@@ -14,6 +14,7 @@ from impasto.networks import catalogue, pocket
 from impasto.networks.layers import Padding, Pooling, exchange
 from impasto.networks.names import nearest
 from impasto.networks.network import Network, chain, vgg_aliases
+from impasto.networks.surgery.normalised import insert_as_in
 from impasto.networks.weights import WeightsFile, fetch, hub_file, sha256_of
 
 
@@ -187,7 +188,11 @@ def _require_timm(model: str) -> None:
 
 
 def _fill(module: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
-    """Put the tensors of ``state`` into the module; extra ones (a classifier that was cut off) are left out."""
+    """Put the tensors of ``state`` into the module; extra ones (a classifier that was cut off) are left out.
+
+    Convolutions that have a batch norm in ``state`` (`impasto.networks.surgery`) get one.
+    """
+    insert_as_in(module, state)
     wanted = module.state_dict()
     missing = [key for key in wanted if key not in state]
     misshapen = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import ImpastoError
+from impasto.networks.allocator import keep_freed_memory
 from impasto.runs.checkpoint import Checkpoint
 from impasto.training.averaging import averaged as average_of
 from impasto.training.eve import Eve
@@ -131,6 +132,7 @@ def train(
     Raises:
         ImpastoError: The loss is no number any more.
     """
+    keep_freed_memory()
     fabric = fabric_for(torch.device(device), plan.precision)
     model.to(fabric.device)
     optimizer = build(groups, plan.optimizer, learning_rates=plan.learning_rates, weight_decay=plan.weight_decay)
