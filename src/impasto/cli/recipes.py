@@ -122,11 +122,14 @@ def resume(
 
     began = time.monotonic()
     if _trains(run):
-        from impasto.cli.train import tell
+        from impasto.cli.train import stopped, tell
         from impasto.learning.classify import resume as train
 
-        with listener(voice) as show:
-            trained = train(run, progress=show, download=show.download)
+        try:
+            with listener(voice) as show:
+                trained = train(run, progress=show, download=show.download)
+        except KeyboardInterrupt as stop:
+            return stopped(stop, voice)
         return tell(trained, began, voice)
     from impasto.cli.output import report
     from impasto.synthesis.resume import resume as craft

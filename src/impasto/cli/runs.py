@@ -13,6 +13,7 @@ from rich.table import Table
 
 from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.train import stopped
 
 runs = App(name="runs", help="The runs: list, show and compare them, and do one again.", help_epilogue="")
 
@@ -130,8 +131,11 @@ def again(run: Path, out: Path | None, voice: Voice) -> int:
     from impasto.learning.rerun import rerun as craft
 
     began = time.monotonic()
-    with listener(voice) as bar:
-        result, difference = craft(run, out=out, progress=bar, download=bar.download)
+    try:
+        with listener(voice) as bar:
+            result, difference = craft(run, out=out, progress=bar, download=bar.download)
+    except KeyboardInterrupt as stop:
+        return stopped(stop, voice)
     say(
         f"{result.run}: {difference}, {time.monotonic() - began:.0f} s",
         voice,
@@ -155,4 +159,4 @@ def _print(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)

@@ -108,6 +108,9 @@ def sample_size(
         voice,
         smallest=found.smallest,
         sizes=[
-            vars(at) | {"accuracy": {name: one._asdict() for name, one in at.accuracy.items()}} for at in found.sizes
+            vars(at)
+            | {"accuracy": {name: one._asdict() for name, one in at.accuracy.items()}}
+            | {"agreement": None if at.agreement != at.agreement else at.agreement}
+            for at in found.sizes
         ],
     )

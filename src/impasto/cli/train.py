@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from impasto.cli.output import chosen, listener, shown_default
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, complain, say
 from impasto.learning.options import ClassifierOptions
 
 if TYPE_CHECKING:
@@ -66,8 +66,11 @@ def classify(
     from impasto.learning.classify import classify as craft
 
     began = time.monotonic()
-    with listener(voice) as bar:
-        result = craft(data, options=options, run=run, mlflow=mlflow, progress=bar, download=bar.download)
+    try:
+        with listener(voice) as bar:
+            result = craft(data, options=options, run=run, mlflow=mlflow, progress=bar, download=bar.download)
+    except KeyboardInterrupt as stop:
+        return stopped(stop, voice)
     return tell(result, began, voice)
 
 
@@ -85,3 +88,9 @@ def tell(result: TrainedClassifier, began: float, voice: Voice) -> int:
         seconds=round(seconds, 2),
     )
     return 0
+
+
+def stopped(stop: KeyboardInterrupt, voice: Voice) -> int:
+    """Say how to go on with what Ctrl-C has stopped, and return the exit code."""
+    complain("; ".join(["interrupted", *getattr(stop, "__notes__", ())]), as_json=voice.json)
+    return 1

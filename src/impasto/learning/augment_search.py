@@ -107,12 +107,14 @@ def augment_search(
         progress: Called with (part done, words).
 
     Raises:
-        UsageError: An unknown augmentation, fewer pictures than folds, pictures without labels.
+        UsageError: An unknown augmentation, fewer pictures than folds, pictures without labels or of one class.
     """
     parsed = [parse([word])[0] for word in tried]
     targets = data.targets()
     if (targets < 0).any():
         raise UsageError(f"{data.paths[int((targets < 0).argmax())]} has no label: search on labelled pictures")
+    if len(data.classes) < 2:
+        raise UsageError(f"{data.root} has one class only: nothing can be told apart, with augmentation or without")
     if copies < 2:
         raise UsageError("a search needs 2 copies of each picture at least: the plain one and a changed one")
     pictures = Pictures(data, preprocessing)
@@ -173,13 +175,13 @@ def augment_search(
     alone = [(one, trial((one,), attempt((one,)))) for one in parsed]
     alone.sort(key=lambda pair: pair[1].log_loss)
     combined: list[Trial] = []
-    helping = [one for one, result in alone if result.helps]
-    best = alone[0][1] if helping else trial((), plain)
-    chosen = tuple(helping[:1])
-    for one in helping[1:4]:
+    helping = [(one, result) for one, result in alone if result.helps]
+    best = helping[0][1] if helping else trial((), plain)
+    chosen = tuple(one for one, _ in helping[:1])
+    for one, _ in helping[1:4]:
         result = trial((*chosen, one), attempt((*chosen, one)))
         combined.append(result)
-        if result.log_loss < best.log_loss:
+        if result.helps and result.log_loss < best.log_loss:
             chosen, best = (*chosen, one), result
     order = Order(targets[_learnt_rows(len(data), k)], batch_size=32)
     return Search((trial((), plain), *(result for _, result in alone), *combined), best, epochs * order.steps)

@@ -76,7 +76,7 @@ class Classifier(nn.Module):
         self.body = network.module
         with torch.no_grad():
             size = description.size
-            channels = self.activations(torch.zeros(1, 3, size, size)).shape[1]
+            channels = self._taps(torch.zeros(1, 3, size, size))[description.tap].shape[1]  # not through the new norm
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.head = head(description.head, channels, len(description.classes), description.dropout)

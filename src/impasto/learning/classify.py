@@ -193,7 +193,7 @@ def work(
     begin_at = checkpoints.load(run.checkpoint_path) if run.checkpoint_path.exists() else None
     run.truncate_log(begin_at.facts["records"] if begin_at else 0)
     if begin_at is None:
-        found = audit(data, progress=_teller(progress, READING, AUDITED))
+        found = audit(data, progress=_teller(progress, READING, AUDITED)) if options.audit else []
         rows = [{"check": one.check, "severity": one.severity, "message": one.message} for one in found]
         replace_file(run.path / "audit.json", json.dumps(rows, indent=1).encode())
         for one in found:

@@ -29,6 +29,8 @@ from impasto.training.schedules import MOMENTA, by_name
 
 Tell = Callable[[float, str], object]
 
+TUNING = 0.05  # of the head's learning rate, for stages that move pretrained layers
+
 
 @dataclass(frozen=True)
 class StageProgress:
@@ -176,15 +178,16 @@ def _learning_rate(
     stage: Stage,
     device: torch.device,
 ) -> float:
-    """Of the head: the stage's own, or the one that is found, or the options', halved once the network moves too.
+    """Of the head: the stage's own, or the one that is found, or the options', far less once the network moves too.
 
-    The halving is fastai's (``fine_tune``): what the head has learnt is no longer far from right.
+    fastai's ``fine_tune`` halves it. With Adam that undid on 640 pictures what the head had learnt (validation loss
+    0.074 → 0.090 with SqueezeNet on dogs-vs-cats), and a twentieth did not (0.072 → 0.069).
     """
     if stage.learning_rate:
         return stage.learning_rate
     if options.learning_rate != "auto":
         pretrained = not options.network.startswith("scratch:")
-        return options.learning_rate / (2 if stage.layers != "head" and pretrained else 1)
+        return options.learning_rate * (TUNING if stage.layers != "head" and pretrained else 1)
     groups = [list(module.parameters())] if module is not model else _groups(model, stage)
     parts = _plan(model, options, stage, 1.0, 0).learning_rates
     optimizer = build(groups, options.optimizer, learning_rates=parts, weight_decay=options.weight_decay)

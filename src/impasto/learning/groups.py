@@ -35,7 +35,7 @@ def layer_groups(network: Network, tap: str) -> Groups:
     last = max([last, *(order.index(name) for name in inner)])
     groups: dict[str, list[str]] = {}
     for name in order[: last + 1]:
-        if not any(True for _ in modules[name].parameters(recurse=False)):
+        if not _has_own(modules[name]):
             continue
         if stages:  # what comes before the first stage belongs to it
             stage = next((s for s in stages if order.index(name) <= _end(order, s)), stages[-1])
@@ -46,13 +46,9 @@ def layer_groups(network: Network, tap: str) -> Groups:
 
 
 def parameters_of(module: nn.Module, names: Sequence[str]) -> list[nn.Parameter]:
-    """The parameters of the named layers, of theirs and not of the layers within that have names of their own."""
+    """The parameters of the named layers: their own, not those of the layers within, which have names of their own."""
     modules = dict(module.named_modules())
-    found: dict[int, nn.Parameter] = {}
-    for name in names:
-        for parameter in modules[name].parameters():
-            found[id(parameter)] = parameter
-    return list(found.values())
+    return [parameter for name in names for parameter in modules[name].parameters(recurse=False)]
 
 
 def from_layer(network: Network, groups: Groups, layer: str) -> Groups:
@@ -77,11 +73,14 @@ def _of_chain(network: Network, tap: str) -> Groups:
     for path, layer in network.trunk:
         if _reduces(layer) and groups[-1]:
             groups.append([])
-        if any(True for _ in layer.parameters()):
-            groups[-1].append(path)
+        groups[-1] += [name for name, part in layer.named_modules(prefix=path) if _has_own(part)]
         if path == tap:
             break
     return tuple(tuple(group) for group in groups if group)
+
+
+def _has_own(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters(recurse=False))
 
 
 def _reduces(layer: nn.Module) -> bool:

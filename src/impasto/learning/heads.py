@@ -12,7 +12,7 @@ HeadName = Literal["linear", "pooled"]
 
 
 def pool(activations: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 2c"]:
-    """Average and maximum over the positions, one behind the other (fastai's concat pooling, which has the maximum first)."""
+    """Average and maximum over the positions, one behind the other; fastai's concat pooling has the maximum first."""
     return torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from impasto.errors import UsageError
 from impasto.training.names import OptimizerName, PrecisionName, ScheduleName
@@ -45,7 +46,7 @@ def parse_stage(text: str) -> Stage:
             found[1], int(found[2]), float(found[4]) if found[4] else None, int(found[3]) if found[3] else None
         )
         if (stage.size is not None and stage.size < 8) or (
-            stage.learning_rate is not None and stage.learning_rate <= 0
+            stage.learning_rate is not None and not 0 < stage.learning_rate < math.inf
         ):
             raise ValueError
     except ValueError:
@@ -54,6 +55,9 @@ def parse_stage(text: str) -> Stage:
             "all:3*1e-4 (that learning rate)"
         ) from None
     return stage
+
+
+GivenPath = Annotated[Path, AfterValidator(Path.absolute)]  # a run may be resumed from another folder
 
 
 def _several(value: Any) -> Any:
@@ -74,7 +78,7 @@ class ClassifierOptions(BaseModel):
         ),
     ] = "squeezenet1_0"
     weights: Annotated[
-        Path | None, Field(description="A file of weights for the network, instead of the published ones.")
+        GivenPath | None, Field(description="A file of weights for the network, instead of the published ones.")
     ] = None
     tap: Annotated[
         str | None, Field(description="The layer that the head stands on. Default: the network's last before its own.")
@@ -123,11 +127,14 @@ class ClassifierOptions(BaseModel):
             description="What is trained for how many epochs: head:10, features.7:2, all:3; with @160 at that size, "
             "with *1e-4 at that learning rate."
         ),
-    ] = ("head:20", "all:2")
+    ] = ("head:40", "all:3")
     optimizer: Annotated[OptimizerName, Field(description="What moves the weights.")] = "adamw"
     learning_rate: Annotated[
         float | Literal["auto"],
-        Field(description="Highest learning rate of the head; auto looks for it before each stage."),
+        Field(
+            description="Highest learning rate of the head, a twentieth of it once pretrained layers move too; auto "
+            "looks for it before each stage."
+        ),
     ] = 2e-3
     discriminative: Annotated[
         float,
@@ -152,13 +159,13 @@ class ClassifierOptions(BaseModel):
 
     # what else it learns from
     unlabelled: Annotated[
-        Path | None, Field(description="A folder of pictures without labels, to learn pseudo-labels of.")
+        GivenPath | None, Field(description="A folder of pictures without labels, to learn pseudo-labels of.")
     ] = None
     pseudo_share: Annotated[
         float, Field(gt=0, le=0.5, description="Part of each batch with pseudo-labels; the field takes 1/4 to 1/3.")
     ] = 0.25
     teachers: Annotated[
-        tuple[Path, ...],
+        tuple[GivenPath, ...],
         BeforeValidator(_several),
         Field(description="Runs whose (averaged) opinion is learnt: of unlabelled pictures, and by distillation."),
     ] = ()
@@ -167,6 +174,7 @@ class ClassifierOptions(BaseModel):
         float, Field(ge=0, le=1, description="Weight of the teachers' opinion on labelled pictures, against the label.")
     ] = 0.0
 
+    audit: Annotated[bool, Field(description="Look for copies and leaks among the pictures before training.")] = True
     seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of all chance.")] = 0
     memory: Annotated[float, Field(gt=0, description="GiB in which decoded pictures may be held.")] = 4.0
     device: Annotated[

@@ -32,17 +32,17 @@ class Order:
     seed: int = 0
 
     @property
-    def pseudo_in_batch(self) -> int:
-        """Rows with pseudo-labels in a full batch."""
-        return round(self.share * self.batch_size) if self.pseudo else 0
-
-    @property
     def steps(self) -> int:
-        """Batches in an epoch: enough to see every row with a label once."""
-        return -(-len(self.classes) // (self.batch_size - self.pseudo_in_batch))
+        """Batches in an epoch: enough to see every row with a label once, with two of them at least in each."""
+        full = next((rows for rows in range(self.batch_size, 1, -1) if rows + self._beside(rows) <= self.batch_size), 2)
+        n = len(self.classes)
+        return max(1, min(-(-n // full), n // 2))
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """The rows of each batch of an epoch, of sizes that differ by one at most: none is left with a single row."""
+        """The rows of each batch of an epoch; their rows with labels differ in number by one at most.
+
+        None has a single row, for which there is no batch norm: rather than that, a batch of two grows to three.
+        """
         chance = np.random.default_rng([self.seed, epoch])
         n = len(self.classes)
         rows = chance.permutation(n) if self.sampling == "plain" else self._balanced(chance)
@@ -50,11 +50,18 @@ class Order:
         if not self.pseudo:
             return batches
         # as many as the batch's labelled rows call for, from a walk through all of them in an order of their own
-        wanted = [round(len(batch) * self.share / (1 - self.share)) for batch in batches]
+        wanted = [self._beside(len(batch)) for batch in batches]
         walks = -(-sum(wanted) // self.pseudo)
         walk = n + np.concatenate([chance.permutation(self.pseudo) for _ in range(max(walks, 1))])
         ends = np.cumsum(wanted)
         return [np.concatenate([b, walk[end - k : end]]) for b, end, k in zip(batches, ends, wanted, strict=True)]
+
+    def _beside(self, labelled: int) -> int:
+        """Rows with pseudo-labels beside so many with labels: their share, and where it is of 1/4 to 1/3, in these."""
+        if not self.pseudo:
+            return 0
+        wanted = round(labelled * self.share / (1 - self.share))
+        return min(max(wanted, -(-labelled // 3)), labelled // 2) if 1 / 4 <= self.share <= 1 / 3 else wanted
 
     def _balanced(self, chance: np.random.Generator) -> np.ndarray:
         """As many rows as there are, the classes in turn, each class walked through in a new order again and again."""

@@ -48,6 +48,8 @@ def predict(
         UsageError: A run that is not finished, or runs with different classes, or a label that none knows.
     """
     paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
+    if not paths:
+        raise UsageError("no run to ask: give one of `impasto train classify`")
     said: list[Predictions] = []
     for number, run in enumerate(paths):
 

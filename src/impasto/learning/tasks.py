@@ -192,7 +192,7 @@ def answers(model: nn.Module, pictures: Pictures, device: torch.device, batch_si
 
 
 def measured(found: list[Answer], truth: Truth) -> dict[str, float]:
-    """Log loss, accuracy and, with boxes, their mean overlap (IoU)."""
+    """Log loss, accuracy and, where there are true boxes, the mean overlap (IoU) with them."""
     logits = torch.cat([one.logits for one in found])
     values = {
         "loss": float(cross_entropy(logits, truth.labels)),
@@ -201,7 +201,8 @@ def measured(found: list[Answer], truth: Truth) -> dict[str, float]:
     boxes = [one.boxes for one in found if one.boxes is not None]
     if boxes and truth.boxes is not None:
         known = ~truth.boxes.isnan().any(1)
-        values["iou"] = float(iou(torch.cat(boxes)[known], truth.boxes[known]).mean())
+        if known.any():
+            values["iou"] = float(iou(torch.cat(boxes)[known], truth.boxes[known]).mean())
     return values
 
 

@@ -132,6 +132,9 @@ class RunDirectory:
                 self._note(status="running")
             try:
                 yield self
+            except KeyboardInterrupt as stop:
+                stop.add_note(f"go on with it by `impasto resume {self.path}`")
+                raise
             finally:
                 if self.status == "running":
                     with suppress(ImpastoError):  # the error that brought us here says more

@@ -61,5 +61,7 @@ def _at_work(path: Path) -> bool:
     try:
         with lock.acquire(blocking=False):
             return False
-    except (Timeout, OSError):
+    except Timeout:
         return True
+    except OSError:  # a folder that may not be written to: nobody can be at work there
+        return False

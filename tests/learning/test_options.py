@@ -1,0 +1,101 @@
+"""Options of training: how stages are written, and what is refused in one line."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impasto.errors import UsageError
+from impasto.learning.options import ClassifierOptions, Stage, parse_stage
+from impasto.runs.options_file import read_options, validate
+
+LAYERS = st.sampled_from(["head", "all", "features.7", "relu3_1", "layer4.0.conv2", "blocks.3"])
+RATES = st.none() | st.floats(1e-300, 1e300)
+
+
+@given(st.builds(Stage, LAYERS, st.integers(1, 10**6), RATES, st.none() | st.integers(8, 4096)))
+def test_a_stage_that_is_written_is_read_as_it_was(stage: Stage) -> None:
+    text = f"{stage.layers}:{stage.epochs}"
+    text += f"@{stage.size}" if stage.size else ""
+    text += f"*{stage.learning_rate!r}" if stage.learning_rate else ""
+    assert parse_stage(text) == stage
+    assert validate(ClassifierOptions, {"stages": text}).stages == (text,)
+
+
+@given(st.text(max_size=20))
+def test_any_other_text_is_one_line(text: str) -> None:
+    try:
+        stage = parse_stage(text)
+    except UsageError as error:
+        assert "\n" not in str(error).replace(repr(text), "") and "write LAYERS:EPOCHS" in str(error)
+    else:
+        assert stage.layers and stage.epochs >= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["head", "head:", ":3", "head:0", "head:-1", "head:1.5", "head:3@", "head:3@7", "all:3*0", "all:3*-1", "all:3*x",
+     "all:3*1e999", "all:3*1e-4@160", "head:3 all:2", " head:3", "head:3\n", ""],
+)  # fmt: skip
+def test_what_is_no_stage_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no stage: write LAYERS:EPOCHS"):
+        parse_stage(text)
+
+
+def test_one_is_as_good_as_several() -> None:
+    options = validate(ClassifierOptions, {"stages": "head:3", "augment": "flip", "teachers": "r", "distillation": 1})
+    assert options.stages == ("head:3",) and options.augment == ("flip",)
+    assert options.teachers == (Path("r").absolute(),)
+
+
+def test_files_keep_their_place_when_the_work_goes_on_elsewhere() -> None:
+    options = ClassifierOptions(weights=Path("w"), unlabelled=Path("u"), teachers=(Path("t"), Path("/abs")))
+    assert options.model_dump(mode="json", include={"weights", "unlabelled", "teachers"}) == {
+        "weights": str(Path("w").absolute()), "unlabelled": str(Path("u").absolute()),
+        "teachers": [str(Path("t").absolute()), "/abs"],
+    }  # fmt: skip
+
+
+def test_options_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
+    import yaml
+
+    options = ClassifierOptions(stages=("head:2@16", "all:1*1e-4"), learning_rate="auto", clip=0.5, weights=Path("w"))
+    (tmp_path / "options.yaml").write_text(yaml.safe_dump(options.model_dump(mode="json")))
+    assert validate(ClassifierOptions, read_options(ClassifierOptions, tmp_path / "options.yaml")) == options
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"epochs": 3}, "no option 'epochs': there are network, weights"),
+        ({"stages": ()}, "no stages: give one at least"),
+        ({"stages": ("head:2", "all")}, "'all' is no stage"),
+        ({"learning_rate": 0}, "must be greater than 0"),
+        ({"learning_rate": "fast"}, "learning_rate"),
+        ({"learning_rate": math.inf}, "learning_rate"),
+        ({"size": 4}, "size is 4: it should be greater than or equal to 8"),
+        ({"batch_size": 1}, "batch_size"),
+        ({"valid": 0.0}, "valid"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"optimizer": "adamm"}, "optimizer"),
+        ({"schedule": "cyclic"}, "schedule"),
+        ({"pseudo_share": 0.6}, "pseudo_share"),
+        ({"unlabelled": "u"}, "pseudo-labels need a run that gives them"),
+        ({"teachers": ["t"]}, "nothing to ask them"),
+        ({"distillation": 0.5}, "distillation needs a teacher"),
+        ({"boxes": True, "mixup": 0.2}, "boxes cannot be mixed"),
+        ({"network": "scratch:plain", "weights": "w"}, "scratch:plain knows nothing yet: leave weights out"),
+        ({"patience": 0}, "patience"),
+        ({"clip": 0}, "clip"),
+        ({"average": 1.0}, "average"),
+        ({"memory": 0}, "memory"),
+        ({"seed": -1}, "seed"),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else None,
+)
+def test_what_is_asked_wrongly_is_one_line(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        validate(ClassifierOptions, fields)
+    assert "\n" not in str(caught.value)
