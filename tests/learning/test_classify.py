@@ -214,7 +214,7 @@ def test_groups_are_not_torn_apart(make_shapes: Callable[..., Path], tmp_path: P
     from impasto.learning.scan import scan
 
     scan(tmp_path / "data", layout="{group}/{label}").save(tmp_path / "data.parquet")
-    result = classify(tmp_path / "data.parquet", run=tmp_path / "run", **(QUICK | {"stages": ("head:2",)}))
+    result = classify(tmp_path / "data.parquet", run=tmp_path / "run", valid=0.4, **(QUICK | {"stages": ("head:2",)}))
     data = Manifest.load(result.run / "data.parquet")
     sides = {split: set(data.where(split=split).column("group")) for split in ("train", "valid")}
     assert not sides["train"] & sides["valid"]

@@ -71,7 +71,7 @@ def test_what_nothing_can_be_learnt_from_is_told_in_a_line(data: Manifest) -> No
     labels, given = data.column("label"), splits(data, "train", "train", "valid")
     lone = [label if label != "spots" or row == labels.index("spots") else "lying" for row, label in enumerate(labels)]
     for rows, words in (
-        (given.having(label=[None] * 30), "has no labels: put the pictures into one folder a class"),
+        (given.having(label=[None] * 30), "has no labels to learn from: put the pictures"),
         (given.having(label=[None, *labels[1:]]), "is to be trained on but has no label"),
         (given.having(label=["spots"] * 30), r"one class only \(spots\)"),
         (given.having(label=lone, split=["train"] * 29 + ["valid"]), "the class 'spots' has 1 training picture"),

@@ -134,7 +134,7 @@ def test_the_same_seed_finds_the_same() -> None:
     one, same, other = (sample_size(methods, targets, judged, repeats=2, seed=seed) for seed in (1, 1, 2))
     assert repr(one) == repr(same) != repr(other)
     assert {at.n for at in one.sizes} >= {16, 26, 41, 200}
-    assert all(found.accuracy["linear"].value > 0.6 for found in one.sizes)
+    assert one.sizes[-1].accuracy["linear"].value > 0.75
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,57 @@ def classify(
     return tell(result, began, voice)
 
 
+@train.command
+def find_rate(
+    data: Path,
+    /,
+    *,
+    stage: int = 0,
+    out: Path | None = None,
+    options_file: Annotated[Path | None, Parameter(name="--options")] = None,
+    options: Annotated[
+        ClassifierOptions,
+        Parameter(name="*", group="Classifier", consume_multiple=True, show_default=shown_default),
+    ] = ClassifierOptions(),
+    voice: Voice = QUIET,
+) -> None:
+    """Try learning rates on DATA, and suggest one: a hundred steps, each at a higher rate, nothing kept.
+
+    Examples:
+
+        impasto train find-rate pets/ --out rates.png
+        impasto train find-rate pets/ --stage 1 --optimizer momentum
+
+    Parameters
+    ----------
+    data
+        The pictures, as `impasto train classify` takes them.
+    stage
+        Which of --stages, from 0.
+    out
+        Where to draw the losses over the rates (PNG).
+    options_file
+        A YAML file of options; flags go over it.
+    options
+        How the classifier is to be trained.
+    voice
+        How to speak.
+    """
+    options = chosen(ClassifierOptions, options_file, options)
+    from impasto.images import require_writable
+    from impasto.learning.find_rate import find_rate as craft
+    from impasto.training.finder import plot
+
+    if out:
+        require_writable(out)
+    with listener(voice) as bar:
+        found = craft(data, options=options, stage=stage, progress=bar, download=bar.download)
+    if out:
+        plot(found, out)
+    words = ", ".join(f"{name} {rate:.1e}" for name, rate in found.suggestions.items())
+    say(f"{words}: train with --learning-rate {found.suggestions['valley']:.1e}", voice, **found.suggestions)
+
+
 def tell(result: TrainedClassifier, began: float, voice: Voice) -> int:
     """Say what came out, and return the exit code."""
     seconds = time.monotonic() - began

@@ -19,7 +19,7 @@ from impasto.learning.audit import audit
 from impasto.learning.baselines import save as save_baselines
 from impasto.learning.classifier import Classifier, classifier
 from impasto.learning.features import default_cache
-from impasto.learning.finetune import finetune, require
+from impasto.learning.finetune import finetune
 from impasto.learning.lesson import Lesson, make_lesson, prepare
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions, parse_stage
@@ -29,6 +29,7 @@ from impasto.learning.reference import reference
 from impasto.learning.report import report
 from impasto.learning.scan import read_data
 from impasto.learning.scores import Scores, score
+from impasto.learning.stages import require
 from impasto.networks.device import pick_device
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
@@ -116,7 +117,7 @@ def classify(
     tell = _teller(progress, 0.0, READING)
     data = prepare(read_data(source, progress=tell), options)
     device = pick_device(options.device)
-    lesson, model = _begin(data, options, download)
+    lesson, model = begin_with(data, options, download)
     directory = Path(run) if run else default_path(VERB, source.resolve().stem, options.network.replace(":", "-"))
     tracker = MLflow(mlflow, EXPERIMENT, directory.name, options.model_dump(mode="json")) if mlflow else None
     begun = RunDirectory.create(
@@ -161,7 +162,7 @@ def resume(
         if data.sha256 != run.manifest["data"]:
             raise UsageError(f"the pictures of {run.manifest['source']} are not those the run {directory} began with")
         data.save(run.path / DATA)
-        lesson, model = _begin(data, options, download)
+        lesson, model = begin_with(data, options, download)
         if model.network.sha256 != run.manifest["networks"][options.network]:
             raise UsageError(f"the weights of {options.network} are not those that the run {directory} began with")
         for name, was in run.manifest["made_with"].items():
@@ -217,7 +218,7 @@ def work(
     return TrainedClassifier(run.path, scores, judged_on, page)
 
 
-def _begin(data: Manifest, options: ClassifierOptions, download: Download | None) -> tuple[Lesson, Classifier]:
+def begin_with(data: Manifest, options: ClassifierOptions, download: Download | None) -> tuple[Lesson, Classifier]:
     """The lesson and a new classifier for it."""
     classes = data.where(split="train").classes
     model = classifier(

@@ -64,19 +64,16 @@ def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
         raise UsageError(f"{data.root / broken[0]}{more} cannot be read as a picture: remove it, or save it anew")
+    _require_classes(data, data)
     splits = data.column("split")
     if any(one is None for one in splits) or "valid" not in splits:
         data = split(data, valid=options.valid, seed=options.seed)
     train = data.where(split="train")
     labels = train.column("label")
     unlabelled = [path for path, label in zip(train.paths, labels, strict=True) if label is None]
-    if unlabelled and len(unlabelled) == len(train):
-        raise UsageError(f"{data.root} has no labels: put the pictures into one folder a class")
     if unlabelled:
         raise UsageError(f"{unlabelled[0]} is to be trained on but has no label: give it one, or the split unlabelled")
-    if len(train.classes) < 2:
-        one = train.classes[0] if train.classes else "none"
-        raise UsageError(f"{data.root} has one class only ({one}): a classifier needs two at least")
+    _require_classes(train, data)
     counts = train.counts("label")
     if small := [label for label in train.classes if counts[label] < 2]:
         raise UsageError(f"the class {small[0]!r} has 1 training picture: it needs 2 at least, or to be left out")
@@ -85,6 +82,13 @@ def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
     if options.boxes and all(box is None for box in train.column("box")):
         raise UsageError("--boxes: no training picture has a box: give a table with xmin, ymin, xmax, ymax")
     return data
+
+
+def _require_classes(rows: Manifest, data: Manifest) -> None:
+    if not rows.classes:
+        raise UsageError(f"{data.root} has no labels to learn from: put the pictures into one folder a class")
+    if len(rows.classes) == 1:
+        raise UsageError(f"{data.root} has one class only ({rows.classes[0]}): a classifier needs two at least")
 
 
 def make_lesson(data: Manifest, options: ClassifierOptions, *, preprocessing: Preprocessing) -> Lesson:

@@ -109,7 +109,11 @@ class ClassifierOptions(BaseModel):
     ] = ("flip",)
     copies: Annotated[
         int,
-        Field(ge=1, le=100, description="Augmented copies of which activations are precomputed for a frozen network."),
+        Field(
+            ge=1,
+            le=100,
+            description="Copies, one of them plain, of which activations are precomputed for a frozen network.",
+        ),
     ] = 2
     precompute: Annotated[
         bool, Field(description="Compute the activations of a frozen network once, not in each epoch.")

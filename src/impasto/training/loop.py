@@ -163,7 +163,7 @@ def train(
     while standing.step < total and not standing.ended:
         epoch, start = divmod(standing.step, task.steps)
         began = time.monotonic() - standing.seconds
-        _train_mode(forward)
+        train_mode(forward)
         for batch in task.batches(epoch, start):
             position = standing.step / total
             momentum = plan.momentum(position) if plan.momentum else None
@@ -222,7 +222,7 @@ def _evaluate(model: nn.Module, task: Task, fabric: Any) -> dict[str, float]:
         return task.evaluate(model)
 
 
-def _train_mode(model: nn.Module) -> None:
+def train_mode(model: nn.Module) -> None:
     """Training mode, but for modules that hold parameters and none that is trained."""
     model.train()
     for module in model.modules():
