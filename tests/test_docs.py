@@ -20,7 +20,10 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
     for number in range(8):  # pictures that are dark, and pictures that are light
         for name, light in (("pets/cat", 0.3), ("pets/dog", 0.7), ("more-pets/cat", 0.3)):
             Path(name).mkdir(parents=True, exist_ok=True)
-            write(Path(name, f"{name[0]}{number}.png"), Picture(light * torch.ones(1, 3, 64, 64) + torch.rand(1, 3, 64, 64) * 0.2))
+            write(
+                Path(name, f"{name[0]}{number}.png"),
+                Picture(light * torch.ones(1, 3, 64, 64) + torch.rand(1, 3, 64, 64) * 0.2),
+            )
     for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
         exec(compile(code, str(page), "exec"), {})
 

@@ -7,9 +7,10 @@ from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
     from impasto.images import Picture, read, write
-    from impasto.learning.classify import TrainedClassifier, classify
+    from impasto.learning.classify import classify
     from impasto.learning.options import ClassifierOptions
     from impasto.learning.predict import predict
+    from impasto.learning.work import TrainedClassifier
     from impasto.synthesis.batch import stylize_batch
     from impasto.synthesis.invert import invert
     from impasto.synthesis.options import InversionOptions, StyleTransferOptions, TextureOptions
@@ -29,7 +30,7 @@ _HOMES = {
     "StyleTransferOptions": "impasto.synthesis.options",
     "SynthesisResult": "impasto.synthesis.session",
     "TextureOptions": "impasto.synthesis.options",
-    "TrainedClassifier": "impasto.learning.classify",
+    "TrainedClassifier": "impasto.learning.work",
     "classify": "impasto.learning.classify",
     "invert": "impasto.synthesis.invert",
     "plan": "impasto.synthesis.plan",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SERVER = """
-import json, os, signal, sys
+import importlib, json, os, signal, sys
 import impasto.cli.app, impasto.synthesis.batch, impasto.synthesis.resume
 
 def child(job):
@@ -27,6 +27,10 @@ def child(job):
 
 for line in sys.stdin:
     job = json.loads(line)
+    if "module" in job:
+        importlib.import_module(job["module"])
+        print(0, flush=True)
+        continue
     if "wait" in job:
         print(os.waitstatus_to_exitcode(os.waitpid(job["wait"], 0)[1]), flush=True)
         continue
@@ -74,7 +78,7 @@ def server() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def start(server: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Command]:
-    """Starts ``impasto ...`` in the working directory."""
+    """Starts ``impasto ...`` in the working directory; with ``imports``, these modules are imported before, once for all."""
 
     def ask(**job: object) -> int:
         assert server.stdin and server.stdout
@@ -82,7 +86,9 @@ def start(server: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactor
         server.stdin.flush()
         return int(server.stdout.readline())
 
-    def begin(*arguments: str) -> Command:
+    def begin(*arguments: str, imports: tuple[str, ...] = ()) -> Command:
+        for module in imports:
+            ask(module=module)
         said = tmp_path_factory.mktemp("said")
         out, err = said / "out", said / "err"
         pid = ask(arguments=arguments, folder=os.getcwd(), out=str(out), err=str(err))

@@ -13,12 +13,14 @@ from safetensors.torch import load_file
 
 import impasto
 from impasto.errors import ImpastoError, UsageError
-from impasto.learning import classify as room
-from impasto.learning.classify import Progress, TrainedClassifier, classify, resume
+from impasto.learning import work as room
+from impasto.learning.classifier import classifier
+from impasto.learning.classify import classify, resume
 from impasto.learning.manifest import Manifest
 from impasto.learning.predict import classifier_of, predict
 from impasto.learning.predictions import Predictions
 from impasto.learning.scan import read_data
+from impasto.learning.work import Progress, TrainedClassifier
 from impasto.networks import Taps, load
 from impasto.runs.directory import RunDirectory
 
@@ -104,6 +106,19 @@ def test_tensorboard_has_every_step(trained: TrainedClassifier) -> None:
     assert len(events.Scalars("valid_accuracy")) == 21
 
 
+def test_tensorboard_has_every_step_once_after_a_kill(shapes: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.raises(Stopped):
+        classify(shapes, run=tmp_path / "run", every=0, progress=stop_at(5), **QUICK)
+    resume(tmp_path / "run")
+    events = EventAccumulator(str(tmp_path / "run" / "events"))
+    events.Reload()
+    steps = [event.step for event in events.Scalars("learning_rate")]
+    assert steps == sorted(set(steps))
+    assert len(steps) == (tmp_path / "run" / "metrics.jsonl").read_text().count("\n")
+
+
 def test_the_weights_load_as_the_network_itself(trained: TrainedClassifier) -> None:
     tuned = load("pocket", weights=trained.run / "model.safetensors")
     fresh = load("pocket")
@@ -144,7 +159,9 @@ def test_a_stopped_training_ends_in_the_same_bits(
     again = resume(tmp_path / "killed")
     one, other = load_file(whole.run / "model.safetensors"), load_file(again.run / "model.safetensors")
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert (whole.run / "metrics.jsonl").read_text().count("\n") == (again.run / "metrics.jsonl").read_text().count("\n")
+    assert (whole.run / "metrics.jsonl").read_text().count("\n") == (again.run / "metrics.jsonl").read_text().count(
+        "\n"
+    )
     assert again.scores.accuracy == whole.scores.accuracy
 
 
@@ -176,6 +193,56 @@ def test_a_run_whose_pictures_have_changed_is_not_resumed(
     make_shapes(folder, per_class=1, first=50)
     with pytest.raises(UsageError, match="are not those the run"):
         resume(tmp_path / "run")
+
+
+def test_contest_test_pictures_judge_nothing(make_shapes: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_shapes(tmp_path / "data" / "train", per_class=8).parent
+    (folder / "test").mkdir()
+    for number in range(4):
+        (folder / "test" / f"{number}.png").write_bytes((folder / "train/spots" / f"spots-{number}.png").read_bytes())
+        Image.open(folder / "test" / f"{number}.png").rotate(3).save(folder / "test" / f"{number}.png")
+    result = classify(folder, run=tmp_path / "run", **(QUICK | {"stages": ("head:1",)}))
+    assert result.judged_on == "valid"
+    assert Manifest.load(result.run / "data.parquet").counts("split")["unlabelled"] == 4
+
+
+def test_the_head_stands_on_a_layer_without_positions(shapes: Path, tmp_path: Path) -> None:
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "w.safetensors")
+    options = QUICK | {
+        "network": "timm:resnet10t",
+        "weights": tmp_path / "w.safetensors",
+        "stages": ("head:1", "all:1"),
+    }
+    flat = classify(shapes, run=tmp_path / "flat", tap="global_pool", **options)
+    deep = classify(shapes, run=tmp_path / "deep", **options)
+    assert flat.scores.n == deep.scores.n == 24
+    with pytest.raises(UsageError, match="has no positions, which boxes need"):
+        classifier(
+            ("a", "b"), network="timm:resnet10t", weights=tmp_path / "w.safetensors", tap="global_pool", boxes=True
+        )
+
+
+@pytest.mark.slow
+def test_metrics_go_to_mlflow_also_after_a_kill(shapes: Path, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    options = QUICK | {"stages": ("head:6",)}
+    with pytest.raises(Stopped):
+        classify(shapes, run=tmp_path / "run", every=0, mlflow=uri, progress=stop_at(8), **options)
+    result = resume(tmp_path / "run")
+    client = MlflowClient(uri)
+    run = client.get_run(RunDirectory.open(result.run).manifest["mlflow_run"])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["network"] == "pocket"
+    assert run.data.metrics["test_accuracy"] == result.scores.accuracy.value
+    points = client.get_metric_history(run.info.run_id, "valid_loss")
+    assert len(points) == 6
+    assert len({point.step for point in points}) == 6
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"predictions.parquet", "options.yaml"}
 
 
 def test_the_same_seed_gives_the_same_weights(trained: TrainedClassifier, shapes: Path, tmp_path: Path) -> None:

@@ -95,14 +95,28 @@ def test_rows_without_a_label_may_stand_apart(data: Manifest) -> None:
     assert len(lesson.train) + len(lesson.valid) == 24
 
 
+def test_a_test_row_without_a_label_judges_nothing_and_a_validation_row_must_have_one(data: Manifest) -> None:
+    given = splits(data, "train", "train", "valid", "test", "train")
+    labels = data.column("label")
+    bare = [
+        None if name == "test" and row > 15 else one
+        for row, (name, one) in enumerate(zip(given.column("split"), labels, strict=True))
+    ]
+    rows = prepare(given.having(label=bare), OPTIONS)
+    assert rows.counts("split") == {"train": 18, "valid": 6, "test": 3, "unlabelled": 3}
+    bare = [None if row == 2 else label for row, label in enumerate(labels)]
+    with pytest.raises(UsageError, match=r"lying-2\.png is to judge \(valid\) but has no label"):
+        prepare(given.having(label=bare), OPTIONS)
+
+
 def test_a_copy_of_what_judges_is_refused_by_its_bytes_and_others_are_not(data: Manifest, tmp_path: Path) -> None:
     held = splits(data, "valid", "test")
     (tmp_path / "new").mkdir()
     shutil.copy(held.file(4), tmp_path / "new" / "other-name.png")
     learnt = read_data(tmp_path / "new")
-    with pytest.raises(UsageError, match=r"other-name\.png is the valid picture lying/lying-4\.png"):
-        refuse_evaluation_rows(learnt, held)
+    with pytest.raises(UsageError, match=r"other-name\.png is the valid picture lying/lying-4\.png: .*; take it out"):
+        refuse_evaluation_rows(learnt, held, "take it out")
     rest = held.take([row for row in range(30) if row != 4])
-    refuse_evaluation_rows(learnt, rest)
-    refuse_evaluation_rows(learnt, held.take([]))
-    refuse_evaluation_rows(learnt.take([]), held)
+    refuse_evaluation_rows(learnt, rest, "take it out")
+    refuse_evaluation_rows(learnt, held.take([]), "take it out")
+    refuse_evaluation_rows(learnt.take([]), held, "take it out")

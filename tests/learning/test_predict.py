@@ -11,11 +11,12 @@ import torch
 
 from impasto.errors import UsageError
 from impasto.learning.classifier import classifier
-from impasto.learning.classify import TrainedClassifier, classify
-from impasto.learning.heads import pool
+from impasto.learning.classify import classify
+from impasto.learning.pooling import pooled
 from impasto.learning.predict import averaged, classifier_of, look, predict
 from impasto.learning.predictions import Predictions
 from impasto.learning.scan import read_data
+from impasto.learning.work import TrainedClassifier
 from impasto.runs.directory import RunDirectory
 
 CPU = torch.device("cpu")
@@ -58,7 +59,7 @@ def test_embeddings_are_what_the_head_stands_on(trained: TrainedClassifier, shap
 
     images = Pictures(rows, model.description.preprocessing).get(np.arange(3)).float() / 255
     with torch.no_grad():
-        assert torch.allclose(pool(model.activations(images)), embeddings[:3].float(), rtol=2e-3, atol=2e-3)
+        assert torch.allclose(pooled(model.activations(images)), embeddings[:3].float(), rtol=2e-3, atol=2e-3)
 
 
 def test_nothing_is_said_of_nothing(trained: TrainedClassifier, shapes: Path) -> None:
@@ -119,7 +120,7 @@ def test_runs_that_cannot_be_asked_are_told_in_a_line(
             predict(run, rows)
     with pytest.raises(UsageError, match="no run to ask"):
         predict([], rows)
-    strange = rows.having(label=["zebra"] + rows.column("label")[1:])
+    strange = rows.having(label=["zebra", *rows.column("label")[1:]])
     with pytest.raises(UsageError, match="has the label 'zebra', which no training picture has"):
         predict(trained.run, strange)
     broken = make_shapes(tmp_path / "broken", per_class=1)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from impasto.errors import UsageError
-from impasto.learning.classify import TrainedClassifier, classify
-from impasto.learning.lesson import make_lesson
+from impasto.learning.classify import classify, resume
+from impasto.learning.lesson import make_lesson, prepare
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.predict import predict
 from impasto.learning.scan import read_data
+from impasto.learning.work import Progress, TrainedClassifier
 
 QUICK = {"network": "pocket", "size": 32, "stages": ("head:10",), "batch_size": 16, "device": "cpu"}
 
@@ -78,7 +79,7 @@ def test_pseudo_labels_have_their_share_of_every_batch(
 ) -> None:
     flat = unlabelled(make_shapes, tmp_path)
     options = ClassifierOptions(**QUICK, unlabelled=flat, teachers=(teacher.run,))
-    lesson = make_lesson(read_data(data), options, preprocessing=Preprocessing(32))
+    lesson = make_lesson(prepare(read_data(data), options), options, preprocessing=Preprocessing(32))
     assert len(lesson.train) == lesson.labelled + 24
     soft = lesson.truth.labels[lesson.labelled :]
     assert np.allclose(soft.sum(1), 1, atol=1e-5)
@@ -111,10 +112,9 @@ def test_a_near_copy_of_a_test_picture_is_refused(shared: Path, tmp_path: Path) 
     other = next((shared / "data" / "dogs-vs-cats" / "train" / "dog").glob("*.jpg"))
     Image.open(other).save(tmp_path / "other.jpg")
     with pytest.raises(UsageError, match=r"smaller\.jpg is a near copy of the test picture"):
-        refuse_evaluation_rows(read_data(tmp_path), held)
+        refuse_evaluation_rows(read_data(tmp_path), held, "take it out")
     (tmp_path / "smaller.jpg").unlink()
-    refuse_evaluation_rows(read_data(tmp_path), held)
-
+    refuse_evaluation_rows(read_data(tmp_path), held, "take it out")
 
 
 def test_a_teacher_that_has_learnt_from_what_judges_is_refused(
@@ -124,7 +124,7 @@ def test_a_teacher_that_has_learnt_from_what_judges_is_refused(
     splits = ["train" if split == "test" else "test" if split == "train" else split for split in rows.column("split")]
     swapped = tmp_path / "swapped.parquet"
     rows.having(split=splits).save(swapped)
-    with pytest.raises(UsageError, match="the teacher .* has learnt from .*, on which this run is judged"):
+    with pytest.raises(UsageError, match="cannot judge; the teacher .* has learnt from it: split the data once"):
         classify(swapped, run=tmp_path / "run", teachers=(teacher.run,), distillation=0.5, **QUICK)
 
 
@@ -151,3 +151,43 @@ def test_teachers_of_other_classes_are_refused(
     folder = make_shapes(tmp_path / "two", labels=("lying", "spots"), first=500)
     with pytest.raises(UsageError, match="the teachers know the classes lying, spots, standing, not lying, spots"):
         classify(folder, run=tmp_path / "run", teachers=(teacher.run,), distillation=0.5, **QUICK)
+
+
+def test_what_a_teacher_learnt_by_pseudo_labels_does_not_judge_its_student(
+    teacher: TrainedClassifier, data: Path, make_shapes: Callable[..., Path], tmp_path: Path
+) -> None:
+    flat = unlabelled(make_shapes, tmp_path)
+    middle = classify(data, run=tmp_path / "middle", unlabelled=flat, teachers=(teacher.run,), **QUICK)
+    judged = make_shapes(tmp_path / "other" / "train", per_class=6, first=700).parent
+    make_shapes(judged / "test", per_class=8, first=300)  # the pictures of the flat folder, with labels
+    with pytest.raises(UsageError, match="is the test picture .*: what is learnt from cannot judge; the teacher"):
+        classify(judged, run=tmp_path / "run", teachers=(middle.run,), distillation=0.5, **QUICK)
+
+
+def test_pseudo_labelled_training_resumes_to_the_same_bits_without_the_folder(
+    teacher: TrainedClassifier, data: Path, make_shapes: Callable[..., Path], tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    flat = unlabelled(make_shapes, tmp_path)
+    options = QUICK | {"unlabelled": flat, "teachers": (teacher.run,)}
+    whole = classify(data, run=tmp_path / "whole", **options)
+
+    class Stopped(Exception):
+        pass
+
+    seen: list[Progress] = []
+
+    def listen(event: Progress) -> None:
+        seen.extend([event] if event.losses else [])
+        if len(seen) == 5:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        classify(data, run=tmp_path / "killed", every=0, progress=listen, **options)
+    make_shapes(tmp_path / "more", per_class=1, first=900)
+    (tmp_path / "more" / "spots" / "spots-900.png").rename(flat / "new.png")  # too late to be learnt
+    again = resume(tmp_path / "killed")
+    one, other = load_file(whole.run / "model.safetensors"), load_file(again.run / "model.safetensors")
+    assert all(torch.equal(one[name], other[name]) for name in one)

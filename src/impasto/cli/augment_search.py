@@ -118,14 +118,15 @@ def augment_search(
         for row in words:
             table.add_row(*row)
         Console(highlight=False).print(table)
-    best = " ".join(found.best.augmentations)
+    best = found.best
     say(
-        f"{len(rows)} pictures, {found.steps} steps each: train with --augment {best}"
+        f"{len(rows)} pictures, {found.steps} steps each: train with --augment {' '.join(best.augmentations)} (on "
+        f"other folds it saves {best.gain.value:+.4f}, {best.gain.low:+.4f} to {best.gain.high:+.4f})"
         if best
         else f"{len(rows)} pictures, {found.steps} steps each: none of them helps by more than chance",
         voice,
         pictures=len(rows),
         steps=found.steps,
-        best=found.best.augmentations,
-        trials=[vars(one) | {"gain": one.gain._asdict(), "accuracy": one.accuracy._asdict()} for one in found.trials],
+        best=best and best.to_json(),
+        trials=[one.to_json() for one in found.trials],
     )

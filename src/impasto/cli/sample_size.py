@@ -53,7 +53,7 @@ def sample_size(
     repeats
         Samples of each size.
     test
-        Part of the pictures that judges, where there is no test or valid split.
+        Part of the pictures that judges, where there is no valid split; a test split is left alone.
     seed
         Of the samples.
     out

@@ -13,7 +13,7 @@ from impasto.cli.terminal import QUIET, Voice, complain, say
 from impasto.learning.options import ClassifierOptions
 
 if TYPE_CHECKING:
-    from impasto.learning.classify import TrainedClassifier
+    from impasto.learning.work import TrainedClassifier
 
 train = App(name="train", help="Train networks on your own pictures.", help_epilogue="")
 

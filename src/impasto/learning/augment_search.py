@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from impasto.learning.augmentation import NAMES, Augmentation, parse
 from impasto.learning.calibration import log_losses
 from impasto.learning.features import features
 from impasto.learning.heads import head
-from impasto.learning.intervals import Interval, paired, proportion
+from impasto.learning.intervals import Interval, has_groups, paired, proportion
 from impasto.learning.manifest import Manifest
 from impasto.learning.order import Order
 from impasto.learning.pictures import Pictures, Preprocessing
@@ -51,6 +52,10 @@ class Trial:
         """Whether the whole interval of the gain lies above zero."""
         return self.gain.low > 0
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers."""
+        return vars(self) | {"gain": self.gain._asdict(), "accuracy": self.accuracy._asdict()}
+
 
 @dataclass(frozen=True)
 class Search:
@@ -58,12 +63,12 @@ class Search:
 
     Attributes:
         trials: Without any, each alone from the best to the worst, and the combinations in the order they were tried.
-        best: The one to train with: the lowest log loss among those that help; the plain one where none does.
+        best: What to train with, measured again on other folds with other seeds; None if nothing helps.
         steps: The budget: batches that each was trained for, in each fold.
     """
 
     trials: tuple[Trial, ...]
-    best: Trial
+    best: Trial | None
     steps: int
 
 
@@ -88,8 +93,9 @@ def augment_search(
     Every picture is judged once for each seed, by a head that has not learnt from its fold (copies and groups stay in
     one fold). A head learns from ``copies`` precomputed copies of each picture, one of them plain, another one in each
     epoch; without augmentation it sees the plain one as often. So the budget of steps is the same for all. The gain is
-    measured in log loss, picture by picture, which tells smaller differences than accuracy does. Those that help are
-    then combined, the best first, each kept if the combination is better than before.
+    measured in log loss, picture by picture, which tells smaller differences than accuracy does. Its interval is for as
+    many as were tried (Bonferroni), else one of fourteen would help by chance in every third search. Those that help
+    are combined, the best first, each kept if that is better than before; and what is left is measured once more.
 
     Args:
         data: The pictures to learn from and to judge by; rows of a test split are to be left out.
@@ -115,13 +121,16 @@ def augment_search(
         raise UsageError(f"{data.paths[int((targets < 0).argmax())]} has no label: search on labelled pictures")
     if len(data.classes) < 2:
         raise UsageError(f"{data.root} has one class only: nothing can be told apart, with augmentation or without")
+    if epochs < 1 or repeats < 1:
+        raise UsageError(f"epochs and repeats are {epochs} and {repeats}: a head is trained once at least")
     if copies < 2:
         raise UsageError("a search needs 2 copies of each picture at least: the plain one and a changed one")
     pictures = Pictures(data, preprocessing)
-    total = len(parsed) + 1 + min(3, len(parsed))
+    total = len(parsed) + 3 + min(3, len(parsed))
     turn = 0
 
-    def attempt(augmentations: tuple[Augmentation, ...]) -> np.ndarray:
+    def attempt(augmentations: tuple[Augmentation, ...], first: int = seed) -> np.ndarray:
+        """(repeats, n, k) probabilities of each picture, by heads that have not learnt from its fold."""
         nonlocal turn
         words = " + ".join(map(str, augmentations)) or "no augmentation"
 
@@ -144,7 +153,7 @@ def augment_search(
         )[tap]
         found = []
         for repeat in range(repeats):
-            fold = folds(data, k, seed=seed + repeat)
+            fold = folds(data, k, seed=first + repeat)
             opinion = np.zeros((len(data), len(data.classes)))
             for number in range(k):
                 held, learnt = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
@@ -155,7 +164,7 @@ def augment_search(
                     seen.read(held),
                     len(data.classes),
                     epochs,
-                    seed + repeat,
+                    first + repeat,
                     torch.device(device),
                 )
                 tell(0.7 + 0.3 * (repeat * k + number + 1) / (repeats * k), "")
@@ -163,28 +172,35 @@ def augment_search(
         turn += 1
         return np.stack(found)
 
-    plain = attempt(())
-    groups = data.column("group") if any(group is not None for group in data.column("group")) else None
+    groups = data.column("group") if has_groups(data.column("group")) else None
 
-    def trial(augmentations: tuple[Augmentation, ...], opinions: np.ndarray) -> Trial:
-        losses, base = (np.mean([log_losses(one, targets) for one in several], axis=0) for several in (opinions, plain))
+    def losses(opinions: np.ndarray) -> np.ndarray:
+        return np.mean([log_losses(one, targets) for one in opinions], axis=0)
+
+    def trial(augmentations: tuple[Augmentation, ...], opinions: np.ndarray, base: np.ndarray, tries: int = 1) -> Trial:
         hits = (opinions.mean(0).argmax(1) == targets).astype(bool)
-        gain = paired(base, losses, groups=groups)
-        return Trial(tuple(map(str, augmentations)), float(losses.mean()), proportion(hits, groups), gain)
+        gain = paired(losses(base), losses(opinions), groups=groups, level=1 - 0.05 / tries)
+        return Trial(tuple(map(str, augmentations)), float(losses(opinions).mean()), proportion(hits, groups), gain)
 
-    alone = [(one, trial((one,), attempt((one,)))) for one in parsed]
+    plain = attempt(())
+    opinions = {one: attempt((one,)) for one in parsed}
+    alone = [(one, trial((one,), said, plain, len(parsed))) for one, said in opinions.items()]
     alone.sort(key=lambda pair: pair[1].log_loss)
+    helping = [one for one, result in alone if result.helps]
     combined: list[Trial] = []
-    helping = [(one, result) for one, result in alone if result.helps]
-    best = helping[0][1] if helping else trial((), plain)
-    chosen = tuple(one for one, _ in helping[:1])
-    for one, _ in helping[1:4]:
-        result = trial((*chosen, one), attempt((*chosen, one)))
-        combined.append(result)
-        if result.helps and result.log_loss < best.log_loss:
-            chosen, best = (*chosen, one), result
+    chosen, said = tuple(helping[:1]), opinions[helping[0]] if helping else plain
+    for one in helping[1:4]:
+        together = attempt((*chosen, one))
+        combined.append(trial((*chosen, one), together, plain))
+        if paired(losses(said), losses(together), groups=groups).low > 0:
+            chosen, said = (*chosen, one), together
+    confirmed = None
+    if chosen:  # what was chosen for its luck on these folds has none on others
+        fresh = seed + repeats
+        confirmed = trial(chosen, attempt(chosen, fresh), attempt((), fresh))
     order = Order(targets[_learnt_rows(len(data), k)], batch_size=32)
-    return Search((trial((), plain), *(result for _, result in alone), *combined), best, epochs * order.steps)
+    trials = (trial((), plain, plain), *(result for _, result in alone), *combined)
+    return Search(trials, confirmed, epochs * order.steps)
 
 
 def _learnt_rows(count: int, k: int) -> np.ndarray:
@@ -207,7 +223,7 @@ def _judge(
     task = ActivationTask(read, copies, Truth(labels), Order(targets, seed=seed), Criterion(), device, None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layers = head("linear", held.shape[1] // 2, classes)
+        layers = head("linear", held.shape[1], classes)
     plan = Plan(epochs, (2e-3,), one_cycle(), one_cycle_momentum(), seed=seed)
     for _ in train(layers, [layers], task, plan, device=device):
         pass

@@ -11,10 +11,13 @@ from impasto.learning.pictures import Preprocessing
 
 
 def boxes_of(manifest: Manifest, preprocessing: Preprocessing) -> Float[Tensor, "n 4"]:
-    """The boxes as parts of the preprocessed picture; NaN where a row has none."""
+    """The boxes as parts of the preprocessed picture, cut at its borders; NaN where a row has none, or none is left."""
     rows = zip(manifest.column("box"), manifest.column("width"), manifest.column("height"), strict=True)
     nothing = (float("nan"),) * 4
-    return torch.tensor(
+    boxes = torch.tensor(
         [nothing if box is None else preprocessing.to_parts(box, width, height) for box, width, height in rows],
         dtype=torch.float32,
     ).reshape(-1, 4)
+    boxes = boxes.clamp(0, 1)
+    empty = (boxes[:, 2:] <= boxes[:, :2]).any(1)
+    return boxes.masked_fill(empty[:, None], float("nan"))

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from impasto.errors import UsageError
 from impasto.learning.box_head import BoxHead
 from impasto.learning.groups import Groups, layer_groups
-from impasto.learning.heads import HeadName, head, pool
+from impasto.learning.heads import HeadName, head
 from impasto.learning.pictures import Fit, Preprocessing
+from impasto.learning.pooling import pooled
 from impasto.networks import Network, Taps, load
 from impasto.networks.network import IMAGENET_MEAN, IMAGENET_STD
 from impasto.networks.scratch import Kind, scratch
@@ -76,11 +77,17 @@ class Classifier(nn.Module):
         self.body = network.module
         with torch.no_grad():
             size = description.size
-            channels = self._taps(torch.zeros(1, 3, size, size))[description.tap].shape[1]  # not through the new norm
+            activations = self._taps(torch.zeros(1, 3, size, size))[description.tap]  # not through the new norm
+        if description.boxes and activations.ndim != 4:
+            raise UsageError(
+                f"{description.tap} of {network.name} has no positions, which boxes need: choose another tap"
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.head = head(description.head, channels, len(description.classes), description.dropout)
-            self.box_head = BoxHead(channels) if description.boxes else nn.Identity()
+            self.head = head(
+                description.head, pooled(activations).shape[1], len(description.classes), description.dropout
+            )
+            self.box_head = BoxHead(activations.shape[1]) if description.boxes else nn.Identity()
 
     def activations(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h_t w_t"]:
         """The activations of the tap, before the head pools them."""
@@ -93,7 +100,7 @@ class Classifier(nn.Module):
     def answer(self, activations: Float[Tensor, "b c h w"]) -> Answer:
         """The same from the tap's activations."""
         boxes = self.box_head(activations) if self.description.boxes else None
-        return Answer(self.head(pool(activations)), boxes)
+        return Answer(self.head(pooled(activations)), boxes)
 
     def groups(self) -> Groups:
         """The layer groups of the network below the head."""

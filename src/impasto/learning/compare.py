@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from impasto.errors import UsageError
-from impasto.learning.classify import PREDICTIONS
-from impasto.learning.intervals import Interval, paired
+from impasto.learning.intervals import Interval, has_groups, paired
 from impasto.learning.predictions import Predictions
 from impasto.learning.scores import score
+from impasto.learning.work import PREDICTIONS
 from impasto.runs.directory import RunDirectory
 
 
@@ -76,7 +76,7 @@ def compare(directories: Sequence[Path | str]) -> Comparison:
             "the runs were judged on different pictures: train them on one manifest (`impasto data split`)"
         )
     same = [_on(one, sorted(everywhere)) for one in judged]
-    groups = same[0].groups if any(group is not None for group in same[0].groups) else None
+    groups = same[0].groups if has_groups(same[0].groups) else None
     right = [one.predicted == one.targets for one in same]
     numbers = [score(one).numbers() for one in same]
     names = [name for name in numbers[0] if all(name in one for one in numbers)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as remembered
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import psutil
@@ -22,16 +22,16 @@ from impasto.errors import ImpastoError, UsageError
 from impasto.learning.augmentation import Augmentation, augment
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Indices, Pictures, Preprocessing, picture_hash
+from impasto.learning.pooling import Pool, pooled
 from impasto.learning.shards import Buffer, Column, Rows, free_bytes
 from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.network import Network
 from impasto.networks.taps import PIXELS, Taps
 from impasto.networks.weights import home
 
-Pool = Literal["avgmax", "avg", "none"]
 Progress = Callable[[float, str], object]
 
-VERSION = 1  # of what is computed: raised when the same key would give other values
+VERSION = 2  # of what is computed: raised when the same key would give other values
 LARGEST = 65504.0  # of float16
 
 _BATCH_PIXELS = 32 * 224 * 224
@@ -155,19 +155,6 @@ def planned_bytes(
     return _plan(manifest, network, taps, preprocessing, pool, augmentations, copies, seed, cache).bytes()
 
 
-def pooled(values: Tensor, pool: Pool) -> Tensor:
-    """A map (b, c, h, w), or tokens (b, n, c), as ``pool`` keeps it; what has no positions, (b, c), as it is.
-
-    >>> pooled(torch.arange(4.0).view(1, 1, 2, 2), "avgmax")
-    tensor([[1.5000, 3.0000]])
-    """
-    if values.ndim == 2 or pool == "none":
-        return values
-    positions = (2, 3) if values.ndim == 4 else (1,)
-    average = values.mean(positions)
-    return average if pool == "avg" else torch.cat([average, values.amax(positions)], dim=1)
-
-
 def augmentation_seeds(hashes: Sequence[str], seed: int, copy: int) -> list[int]:
     """What `augment` is given for each picture of a copy: a number that its content, not its row, decides."""
     return [
@@ -198,6 +185,11 @@ class _Plan:
     taps: Taps
     pools: dict[str, Pool]
     size: int
+
+    @property
+    def batch(self) -> int:
+        """Pictures in a run through the network."""
+        return max(1, min(_LARGEST_BATCH, _BATCH_PIXELS // self.size**2))
 
     def bytes(self) -> int:
         """How many are to be written, asked of the network with one gray picture."""
@@ -232,11 +224,14 @@ def _plan(
         if each not in get_args(Pool):
             raise UsageError(f"there is no pool {each!r}: there are {', '.join(get_args(Pool))}")
     hashes = _hashes(manifest)
+    device_type = next(network.module.parameters(), torch.empty(0)).device.type
     digest = remembered(lambda path: _layer_digest(network, path))
     facts = {}
     for tap in taps:
         plain = {
             "version": VERSION,
+            "torch": torch.__version__,
+            "device": device_type,
             "tap": network.aliases.get(tap, tap),
             "layers": _layers_digest(network, tap, digest),
             "pool": pools[tap],
@@ -344,9 +339,12 @@ def _run(
         images, hashes = images[here], [hashes[place] for place in here]
     if copy:
         images, _ = augment(images, augmentations, augmentation_seeds(hashes, seed, copy))
+    # Always as many pictures: libraries choose their algorithm by the batch's size, and the last digits with it.
+    spare = plan.batch - len(images)
+    batch = torch.cat([images, images[-1:].expand(spare, -1, -1, -1)]) if spare else images
     with torch.no_grad():
-        for tap, values in plan.taps(images).items():
-            kept = pooled(values, plan.pools[tap]).to(torch.float16).cpu()
+        for tap, values in plan.taps(batch).items():
+            kept = pooled(values[: len(images)], plan.pools[tap]).to(torch.float16).cpu()
             if not bool(torch.isfinite(kept).all()):
                 raise UsageError(
                     f"{tap} of {plan.taps.network.name} has activations beyond ±{LARGEST:.0f}, or none that are "
@@ -357,9 +355,8 @@ def _run(
 
 def _batches(plan: _Plan, pictures: Pictures, checks: deque[Iterator[str]]) -> Iterator[np.ndarray]:
     """The rows to compute, in batches; of each batch the hashes as the files are now are set to be read."""
-    size = max(1, min(_LARGEST_BATCH, _BATCH_PIXELS // plan.size**2))
-    for start in range(0, len(plan.rows), size):
-        rows = plan.rows[start : start + size]
+    for start in range(0, len(plan.rows), plan.batch):
+        rows = plan.rows[start : start + plan.batch]
         checks.append(pictures.hashes(rows))
         yield np.array(rows, dtype=np.int64)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import UsageError
-from impasto.learning.classify import Progress, begin_with
+from impasto.learning.classify import begin_with
 from impasto.learning.features import default_cache
 from impasto.learning.lesson import prepare
 from impasto.learning.options import ClassifierOptions
 from impasto.learning.scan import read_data
 from impasto.learning.stages import begin, find
+from impasto.learning.work import Listen, teller
 from impasto.networks.device import pick_device
 from impasto.runs.options_file import validate
 from impasto.training.finder import Found
@@ -23,7 +24,7 @@ def find_rate(
     *,
     options: ClassifierOptions | None = None,
     stage: int = 0,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Listen | None = None,
     download: Callable[[int, int | None], object] | None = None,
     **fields: Any,
 ) -> Found:
@@ -47,11 +48,7 @@ def find_rate(
     options = validate(ClassifierOptions, base | fields)
     if not 0 <= stage < len(options.stages):
         raise UsageError(f"there is no stage {stage}: there are {len(options.stages)}, counted from 0")
-
-    def tell(part: float, words: str) -> None:
-        if progress:
-            progress(Progress(part, {}, words))
-
+    tell = teller(progress, 0.0, 1.0)
     data = prepare(read_data(source, progress=tell), options)
     lesson, model = begin_with(data, options, download)
     device = pick_device(options.device)

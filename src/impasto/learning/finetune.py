@@ -47,8 +47,8 @@ def finetune(
 ) -> Iterator[StageProgress]:
     """Train a classifier stage by stage; afterwards it is in evaluation mode, on the device.
 
-    A stage that trains the head alone looks at precomputed activations, where that gives the same: that is, unless
-    boxes, which need the activations' places, or batch norm before the network are learnt.
+    A stage that trains the head alone looks at precomputed activations, each epoch at another of the copies, unless
+    pictures are mixed, or boxes are learnt, which need the activations' places, or batch norm before the network.
 
     Args:
         model: What is trained; a new one, also when the work goes on from a checkpoint.

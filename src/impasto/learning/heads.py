@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 HeadName = Literal["linear", "pooled"]
 
 
-def pool(activations: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 2c"]:
-    """Average and maximum over the positions, one behind the other; fastai's concat pooling has the maximum first."""
-    return torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1)
-
-
-def head(name: HeadName, channels: int, classes: int, dropout: float = 0.25) -> nn.Sequential:
-    """Layers from pooled activations, (B, 2·channels), to one score a class.
+def head(name: HeadName, width: int, classes: int, dropout: float = 0.25) -> nn.Sequential:
+    """Layers from pooled activations, (B, width), to one score a class.
 
     ``linear`` is a logistic regression on activations that batch norm has standardised: without it their scales, which
     differ by orders of magnitude from channel to channel, decide which of them are heard. ``pooled`` is fastai's:
     batch norm, half the dropout, 512 units, ReLU, batch norm, dropout.
 
-    >>> head("linear", 512, 2)(torch.zeros(3, 1024)).shape
+    >>> import torch
+    >>> head("linear", 1024, 2)(torch.zeros(3, 1024)).shape
     torch.Size([3, 2])
     """
-    width = 2 * channels
     if name == "linear":
         return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(dropout), last(width, classes))
     return nn.Sequential(

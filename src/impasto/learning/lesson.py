@@ -17,11 +17,12 @@ from impasto.learning.box_truth import boxes_of
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions
 from impasto.learning.pictures import Preprocessing
-from impasto.learning.predict import predict
+from impasto.learning.predict import DATA, predict, require_classifier
 from impasto.learning.scan import read_data
 from impasto.learning.split import split
 from impasto.learning.tasks import Truth
 from impasto.learning.ties import near_copies
+from impasto.runs.directory import RunDirectory
 
 log = logging.getLogger("impasto")
 
@@ -60,14 +61,14 @@ def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
     Raises:
         UsageError: Nothing to learn: no labels, one class only, a class without training pictures, broken pictures.
     """
-    broken = [path for path, width in zip(data.paths, data.column("width"), strict=True) if width is None]
-    if broken:
-        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise UsageError(f"{data.root / broken[0]}{more} cannot be read as a picture: remove it, or save it anew")
+    _require_readable(data)
     _require_classes(data, data)
     splits = data.column("split")
     if any(one is None for one in splits) or "valid" not in splits:
         data = split(data, valid=options.valid, seed=options.seed)
+    if options.unlabelled:
+        data = _with_unlabelled(data, options.unlabelled)
+    data = _without_labels_apart(data)
     train = data.where(split="train")
     labels = train.column("label")
     unlabelled = [path for path, label in zip(train.paths, labels, strict=True) if label is None]
@@ -76,7 +77,10 @@ def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
     _require_classes(train, data)
     counts = train.counts("label")
     if small := [label for label in train.classes if counts[label] < 2]:
-        raise UsageError(f"the class {small[0]!r} has 1 training picture: it needs 2 at least, or to be left out")
+        raise UsageError(
+            f"the class {small[0]!r} has 1 training picture, those for validation and test not counted: it needs 2 at "
+            "least, or to be left out"
+        )
     for name in ("valid", "test"):
         data.where(split=name).targets(train.classes)  # a label that no training picture has
     if options.boxes and all(box is None for box in train.column("box")):
@@ -89,6 +93,39 @@ def _require_classes(rows: Manifest, data: Manifest) -> None:
         raise UsageError(f"{data.root} has no labels to learn from: put the pictures into one folder a class")
     if len(rows.classes) == 1:
         raise UsageError(f"{data.root} has one class only ({rows.classes[0]}): a classifier needs two at least")
+
+
+def _require_readable(data: Manifest) -> None:
+    broken = [path for path, width in zip(data.paths, data.column("width"), strict=True) if width is None]
+    if broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise UsageError(f"{data.root / broken[0]}{more} cannot be read as a picture: remove it, or save it anew")
+
+
+def _with_unlabelled(data: Manifest, folder: Path) -> Manifest:
+    """The rows, and the pictures of a folder as unlabelled ones, but those that are among the unlabelled already."""
+    extra = read_data(folder)
+    _require_readable(extra)
+    known = set(data.where(split="unlabelled").column("sha256"))
+    extra = extra.take([row for row, digest in enumerate(extra.column("sha256")) if digest not in known])
+    n = len(extra)
+    return data.joined(extra.having(label=[None] * n, split=["unlabelled"] * n, box=[None] * n, group=[None] * n))
+
+
+def _without_labels_apart(data: Manifest) -> Manifest:
+    """Test rows without a label, as contests have them, can judge nothing: they are unlabelled rows.
+
+    Raises:
+        UsageError: A validation row has no label.
+    """
+    splits, labels = data.column("split"), data.column("label")
+    for path, name, label in zip(data.paths, splits, labels, strict=True):
+        if name == "valid" and label is None:
+            raise UsageError(f"{path} is to judge (valid) but has no label: give it one, or the split unlabelled")
+    bare = [name == "test" and label is None for name, label in zip(splits, labels, strict=True)]
+    if any(bare):
+        log.warning("%d test pictures have no label and judge nothing: `impasto submit` classifies them", sum(bare))
+    return data.having(split=["unlabelled" if b else name for b, name in zip(bare, splits, strict=True)])
 
 
 def make_lesson(data: Manifest, options: ClassifierOptions, *, preprocessing: Preprocessing) -> Lesson:
@@ -105,9 +142,8 @@ def make_lesson(data: Manifest, options: ClassifierOptions, *, preprocessing: Pr
     if options.teachers:
         _require_honest_teachers(options.teachers, valid.joined(test))
     if options.unlabelled:
-        extra = read_data(options.unlabelled)
-        extra = extra.having(label=[None] * len(extra), split=["unlabelled"] * len(extra), box=[None] * len(extra))
-        refuse_evaluation_rows(extra, valid.joined(test))
+        extra = data.where(split="unlabelled")
+        refuse_evaluation_rows(extra, valid.joined(test), "take it out of the unlabelled pictures")
         opinion = _opinion(options.teachers, extra, classes, options)
         labels = torch.cat([labels, opinion.softmax(1)])
         train = train.joined(extra)
@@ -119,25 +155,19 @@ def make_lesson(data: Manifest, options: ClassifierOptions, *, preprocessing: Pr
     return Lesson(classes, train, Truth(labels, teacher, boxes), labelled, valid, valid_truth, test)
 
 
-def refuse_evaluation_rows(learnt: Manifest, held_out: Manifest) -> None:
+def refuse_evaluation_rows(learnt: Manifest, held_out: Manifest, mend: str) -> None:
     """Make sure that no picture on which a classifier is judged is learnt from.
 
     Raises:
         UsageError: One is, by its very bytes or as a near copy.
     """
-    judged = dict(zip(held_out.column("sha256"), held_out.paths, strict=True))
-    for path, digest in zip(learnt.paths, learnt.column("sha256"), strict=True):
-        if digest in judged:
-            raise UsageError(
-                f"{path} is the {_split_of(held_out, judged[digest])} picture {judged[digest]}: what is learnt from "
-                "cannot judge; take it out of the unlabelled pictures"
-            )
-    for mine, theirs in near_copies(learnt, held_out):
-        name = held_out.paths[theirs]
-        raise UsageError(
-            f"{learnt.paths[mine]} is a near copy of the {_split_of(held_out, name)} picture {name}: what is learnt "
-            "from cannot judge; take it out of the unlabelled pictures"
-        )
+    judged = dict(zip(held_out.column("sha256"), range(len(held_out)), strict=True))
+    same = ((row, judged.get(digest)) for row, digest in enumerate(learnt.column("sha256")))
+    exact = [("", mine, theirs) for mine, theirs in same if theirs is not None]
+    near = [] if exact else [("a near copy of ", mine, theirs) for mine, theirs in near_copies(learnt, held_out)]
+    for how, mine, theirs in [*exact, *near][:1]:
+        which = f"{held_out.column('split')[theirs]} picture {held_out.paths[theirs]}"
+        raise UsageError(f"{learnt.paths[mine]} is {how}the {which}: what is learnt from cannot judge; {mend}")
 
 
 def _one_hot(targets: np.ndarray, classes: int) -> Float[Tensor, "n k"]:
@@ -160,16 +190,20 @@ def _opinion(
 
 
 def _require_honest_teachers(teachers: Sequence[Path], held_out: Manifest) -> None:
-    judged = dict(zip(held_out.column("sha256"), held_out.paths, strict=True))
-    for run in teachers:
-        learnt = Manifest.load(run / "data.parquet")
-        for digest, part in zip(learnt.column("sha256"), learnt.column("split"), strict=True):
-            if part in ("train", "unlabelled") and digest in judged:
-                raise UsageError(
-                    f"the teacher {run} has learnt from {judged[digest]}, on which this run is judged: "
-                    f"split the data once (`impasto data split`) and train both on that manifest"
-                )
+    """Make sure that no teacher, nor any teacher of it, has learnt from what judges.
 
-
-def _split_of(manifest: Manifest, path: str) -> str:
-    return str(manifest.column("split")[manifest.paths.index(path)])
+    Raises:
+        UsageError: One has, or is no finished run of a classifier.
+    """
+    waiting, asked = list(teachers), set()
+    while waiting:
+        run = waiting.pop()
+        require_classifier(run)
+        learnt = Manifest.load(run / DATA)
+        splits = learnt.column("split")
+        learnt = learnt.take([row for row, name in enumerate(splits) if name in ("train", "unlabelled")])
+        mend = f"the teacher {run} has learnt from it: split the data once (`impasto data split`), train both on that"
+        refuse_evaluation_rows(learnt, held_out, mend)
+        asked.add(run.resolve())
+        theirs = [Path(one) for one in RunDirectory.open(run).options.get("teachers", ())]
+        waiting += [one for one in theirs if one.exists() and one.resolve() not in asked]

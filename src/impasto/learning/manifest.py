@@ -101,7 +101,8 @@ class Manifest:
 
     def file(self, index: int) -> Path:
         """The file of a row (of an idx file, the file that holds it)."""
-        return self.root / self.paths[index].partition("#")[0]
+        file, mark, number = self.paths[index].rpartition("#")
+        return self.root / (file if mark and number.isdecimal() else self.paths[index])
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

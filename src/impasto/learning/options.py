@@ -61,6 +61,9 @@ GivenPath = Annotated[Path, AfterValidator(Path.absolute)]  # a run may be resum
 
 
 def _several(value: Any) -> Any:
+    """One stands for a tuple of one, and the word none for none."""
+    if value in ("none", ["none"], ("none",)):
+        return ()
     return (value,) if isinstance(value, str | Path) else value
 
 
@@ -105,7 +108,7 @@ class ClassifierOptions(BaseModel):
     augment: Annotated[
         tuple[str, ...],
         BeforeValidator(_several),
-        Field(description="Chance changes of the training pictures: flip, rotate:10, zoom:0.1, brightness:0.2, …"),
+        Field(description="Chance changes of the training pictures: flip, rotate:10, zoom:0.1, brightness:0.2; none."),
     ] = ("flip",)
     copies: Annotated[
         int,
@@ -184,6 +187,14 @@ class ClassifierOptions(BaseModel):
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
     ] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_scratch(cls, values: Any) -> Any:
+        """A network that knows nothing is trained as a whole, and faster: its own defaults."""
+        if isinstance(values, dict) and str(values.get("network", "")).startswith("scratch:"):
+            return {"stages": ("all:10",), "learning_rate": 5e-3} | values
+        return values
 
     @model_validator(mode="after")
     def _fits_together(self) -> ClassifierOptions:

@@ -14,15 +14,16 @@ from torch import Tensor
 from impasto.errors import UsageError
 from impasto.learning.box_truth import boxes_of
 from impasto.learning.classifier import Classifier, read
-from impasto.learning.heads import pool
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Pictures
+from impasto.learning.pooling import pooled
 from impasto.learning.predictions import Predictions
 from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.device import DeviceName, pick_device
 from impasto.runs.directory import RunDirectory
 
 MODEL = "model.safetensors"
+DATA = "data.parquet"
 
 Tell = Callable[[float, str], object]
 
@@ -40,7 +41,7 @@ def predict(
     Args:
         runs: Run directories of ``impasto train classify``.
         data: The pictures; labels, where they are known, must be among those the runs have learnt.
-        flips: Whether each picture is also looked at in the mirror, and the two opinions averaged.
+        flips: Whether each picture is also looked at in the mirror, and the two opinions averaged; of boxes, not.
         device: Where to compute.
         progress: Called with (part done, words).
 
@@ -74,12 +75,31 @@ def classifier_of(run: Path | str) -> Classifier:
     Raises:
         UsageError: No run, none of a classifier, or one that is not finished.
     """
+    return read(require_classifier(run).path / MODEL)
+
+
+def require_classifier(run: Path | str) -> RunDirectory:
+    """The directory of a finished run of a classifier.
+
+    Raises:
+        UsageError: No run, none of a classifier, or one that is not finished.
+    """
     directory = RunDirectory.open(run)
     if directory.verb != "train":
         raise UsageError(f"{run} is a run of `impasto {directory.verb}`: give one of `impasto train classify`")
     if directory.status != "finished":
         raise UsageError(f"the run {run} is not finished: go on with it by `impasto resume {run}`")
-    return read(directory.path / MODEL)
+    return directory
+
+
+def learnt_from(runs: Sequence[Path | str], data: Manifest) -> list[bool]:
+    """For each row, whether one of the runs has learnt from it, and so is no judge of them."""
+    learnt = set()
+    for run in runs:
+        rows = Manifest.load(Path(run) / DATA)
+        pairs = zip(rows.column("sha256"), rows.column("split"), strict=True)
+        learnt |= {digest for digest, name in pairs if name in ("train", "unlabelled")}
+    return [digest in learnt for digest in data.column("sha256")]
 
 
 def look(
@@ -115,7 +135,7 @@ def look(
                 mirrored = model.answer(model.activations(images.flip(-1))).logits.float().log_softmax(1)
                 log = torch.logaddexp(log, mirrored) - np.log(2)
             logs.append(log.cpu())
-            embeddings.append(pool(activations).half().cpu())
+            embeddings.append(pooled(activations).half().cpu())
             if answer.boxes is not None:
                 boxes.append(answer.boxes.float().cpu())
         done += len(batch)

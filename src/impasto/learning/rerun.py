@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import UsageError
-from impasto.learning.classify import DATA, PREDICTIONS, Download, Progress, TrainedClassifier, classify
+from impasto.learning.classify import Download, classify
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions
-from impasto.learning.predict import MODEL
+from impasto.learning.predict import DATA, MODEL
 from impasto.learning.predictions import Predictions
 from impasto.learning.scan import look
 from impasto.learning.scores import score
+from impasto.learning.work import PREDICTIONS, Listen, TrainedClassifier
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.options_file import validate
@@ -53,7 +53,7 @@ def rerun(
     directory: Path | str,
     *,
     out: Path | str | None = None,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Listen | None = None,
     download: Download | None = None,
 ) -> tuple[TrainedClassifier, Difference]:
     """Train a classifier again with the options and the pictures of a finished run.
@@ -81,20 +81,22 @@ def rerun(
     judged = run.manifest["judged_on"]
     was = score(Predictions.load(run.path / PREDICTIONS).split(judged)).numbers()
     now = result.scores.numbers()
-    there = RunDirectory.open(result.run).manifest["made_with"]
+    there = RunDirectory.open(result.run).manifest
+    facts = ("made_with", "networks", "teachers")
     reasons = tuple(
-        f"{name} was {value}, is {there.get(name)}"
-        for name, value in run.manifest["made_with"].items()
-        if there.get(name) != value
+        f"{name} was {value}, is {there[fact].get(name)}"
+        for fact in facts
+        for name, value in run.manifest[fact].items()
+        if there[fact].get(name) != value
     )
     return result, Difference(largest, {k: (was[k], now[k]) for k in was if k in now}, reasons)
 
 
 def _require_same_pictures(data: Manifest) -> None:
     for row, (path, digest) in enumerate(zip(data.paths, data.column("sha256"), strict=True)):
-        if "#" in path:
-            continue  # a digit of an idx file
         file = data.file(row)
+        if file != data.root / path:
+            continue  # a digit of an idx file
         if not file.exists():
             raise UsageError(f"{file}, a picture of the run, is gone: put it back where it was")
         if look(file).sha256 != digest:

@@ -15,7 +15,7 @@ import torch
 from impasto.errors import UsageError
 from impasto.learning.baselines import small_pixels
 from impasto.learning.features import features
-from impasto.learning.intervals import Interval, bootstrap, group_numbers, paired
+from impasto.learning.intervals import Interval, bootstrap, group_numbers, has_groups, paired
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.split import split
@@ -111,7 +111,7 @@ def sample_size_of(
     """:func:`sample_size` for pictures: `METHODS` on a network's activations, and a linear one on pixels.
 
     Args:
-        data: Pictures with labels; those of the test split judge, or of valid where there is none, or else a part.
+        data: Pictures with labels; those of valid judge, or else a part. The test split is left for the end.
         network: Whose activations.
         tap: Which.
         preprocessing: Of the pictures.
@@ -125,10 +125,10 @@ def sample_size_of(
     Raises:
         UsageError: Too few pictures or classes.
     """
-    judge = "test" if "test" in data.column("split") else "valid"
-    if judge not in data.column("split"):
+    data = data.take([row for row, name in enumerate(data.column("split")) if name not in ("test", "unlabelled")])
+    if "valid" not in data.column("split"):
         data = split(data, valid=judged, seed=seed)
-    train, held = data.where(split="train"), data.where(split=judge)
+    train, held = data.where(split="train"), data.where(split="valid")
     seen, pixels = [], []
     for side in (train, held):
         found = features(
@@ -166,9 +166,10 @@ def sample_size(
 ) -> SampleSize:
     """The smallest sample whose accuracies and whose ranking of methods are those of all the data.
 
-    At each size, ``repeats`` samples are drawn from all training rows, whole groups where there are any, and every
-    method is fitted on each. The interval of an accuracy is over the draw of the sample and of the (groups of) test
-    rows at once. Reshuffling one sample, as the course did, would show neither.
+    At each size, ``repeats`` samples are drawn from all training rows, whole groups but for the last where there are
+    any, and every method is fitted on each. The interval of an accuracy is over the draw of the sample and of the
+    (groups of) test rows at once. Reshuffling one sample, as the course did, would show neither. Samples of nearly
+    all rows are nearly the same rows, and therefore stable.
 
     Args:
         methods: By name, the method and its numbers for the training rows, (n, d), and the test rows, (m, e).
@@ -184,11 +185,17 @@ def sample_size(
         progress: Called with (part done, words).
 
     Raises:
-        UsageError: Too few rows for two sizes, or fewer than two classes.
+        UsageError: Too few rows for two sizes, fewer than two classes, no repeats or no tolerance.
     """
     classes = np.unique(targets)
+    if repeats < 1:
+        raise UsageError(f"repeats is {repeats}: one sample of each size is drawn at least")
+    if not tolerance > 0:
+        raise UsageError(f"tolerance is {tolerance}: give a part of one, greater than 0, as 0.03")
     if len(classes) < 2:
         raise UsageError("a sample's size can be found for two classes or more: the training rows have one")
+    if test_groups is not None and not has_groups(test_groups):
+        test_groups = None  # of one group there is nothing to draw
     everything = len(targets)
     wanted = {size for size in sizes or _sizes(8 * len(classes), everything) if size < everything}
     sizes = [*sorted(wanted), everything]

@@ -93,7 +93,7 @@ def begin(
             parameter.requires_grad_(True)
     seed = int(np.random.SeedSequence([options.seed, epochs_before]).generate_state(1)[0])
     model.to(device)
-    if stage.layers == "head" and options.precompute and model.heads() == [model.head]:
+    if stage.layers == "head" and options.precompute and not options.mixup and model.heads() == [model.head]:
         task = _activation_task(model, lesson, options, stage, device, cache, tell)
         return Begun(stage, model.head, task, groups, seed)
     return Begun(stage, model, _picture_task(model, lesson, options, stage, device, epochs_before), groups, seed)

@@ -127,7 +127,12 @@ def _chain_to(network: Network, paths: set[str]) -> tuple[tuple[str, nn.Module],
 
 
 def _as_map(output: Tensor, module: nn.Module, image: Tensor) -> Tensor:
-    """The tokens of a transformer, (B, prefix + N, C), as the map (B, C, h, w) they stand for; a map as it is."""
+    """The tokens of a transformer, (B, prefix + N, C), as the map (B, C, h, w) they stand for; a map as it is.
+
+    Of timm's networks that put channels last, (B, h, w, C), they are put where all others have them.
+    """
+    if output.ndim == 4 and getattr(module, "output_fmt", None) == "NHWC":
+        return output.permute(0, 3, 1, 2)
     embed = getattr(module, "patch_embed", None)
     if output.ndim != 3 or embed is None or not hasattr(embed, "dynamic_feat_size"):
         return output

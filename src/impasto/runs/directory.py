@@ -182,6 +182,14 @@ class RunDirectory:
         name = str(path.relative_to(self.path) if path.is_relative_to(self.path) else path)
         self._note(**{**facts, "status": "finished", "output": name, "sha256": digest})
 
+    def note(self, **facts: Any) -> None:
+        """Add facts of the verb's own to the manifest.
+
+        Raises:
+            ImpastoError: The disk is full.
+        """
+        self._note(**facts)
+
     def _note(self, **facts: Any) -> None:
         self.manifest = write_manifest(self.path / "manifest.json", {**self.manifest, **facts})
 

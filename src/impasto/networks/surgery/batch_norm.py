@@ -19,8 +19,6 @@ def insert_batch_norm(
     network: Network,
     pictures: Tensor | Iterable[Float[Tensor, "b 3 h w"]],
     where: str | Sequence[str] = CONVOLUTIONS,
-    *,
-    eps: float = 1e-5,
 ) -> tuple[Network, Proof]:
     """A copy of the network with a batch norm after its convolutions, before their ReLUs, and the same outputs.
 
@@ -37,7 +35,6 @@ def insert_batch_norm(
         network: A network; it stays as it is.
         pictures: Batches of pictures in [0, 1] of what the network is to learn on; read twice.
         where: ``convolutions`` for all of them, or their names (``conv3_1``) or paths (``features.0``).
-        eps: ε of the norms.
 
     Raises:
         UsageError: No such convolution, none without a norm, or no pictures.
@@ -48,7 +45,7 @@ def insert_batch_norm(
     moments = measure(network, pictures, paths)
     made = copied(network)
     for path in paths:
-        fill(insert(made.module, path, eps), moments[path].mean, moments[path].variance)
+        fill(insert(made.module, path), moments[path].mean, moments[path].variance)
     made = with_module(made, made.module)  # whose chain is of the new layers
     proof = compare(f"batch norm after {len(paths)} convolutions", network, made, pictures, paths)
     return made, proof.require_identity()
