@@ -76,6 +76,43 @@ def test_an_audit_with_errors_exits_with_one_and_says_them_as_json(pets: Path, c
     assert "exact duplicates" in Path("audit.html").read_text()
 
 
+def test_a_manifest_is_written_over_only_by_its_own_split_or_when_asked(pets: Path, capsys: Output) -> None:
+    assert run(["data", "scan", "../pets"]) == 0
+    assert run(["data", "sample", "data.parquet", "--count", "4"]) == 0
+    before = {path: path.read_bytes() for path in Path().glob("*.parquet")}
+    said(capsys)
+    for arguments in (["scan", "../pets"], ["sample", "data.parquet", "--count", "6"], ["split", "../pets"]):
+        assert run(["data", *arguments]) == 2
+        assert "exists: say --replace to write over it" in complained(capsys)
+    assert before == {path: path.read_bytes() for path in Path().glob("*.parquet")}
+    assert run(["data", "split", "data.parquet"]) == 0
+    assert run(["data", "sample", "data.parquet", "--count", "6", "--replace"]) == 0
+    assert len(Manifest.load("sample.parquet")) == 6
+    assert run(["data", "scan", "../pets", "--replace"]) == 0
+    assert Manifest.load("data.parquet").counts("split") == {None: 24}
+
+
+def test_what_is_odd_is_told_once_by_the_scan(pets: Path, capsys: Output) -> None:
+    (pets / "cat" / "0.png").write_bytes(b"no picture")
+    assert run(["data", "scan", "../pets"]) == 0
+    assert "1 of 25 pictures cannot be read, the first: " in capsys.readouterr().err
+    assert run(["data", "scan", "../pets/dog", "--layout", "{label}"]) == 2
+    capsys.readouterr()
+    (pets / "cat").rename(pets.parent / "away")
+    assert run(["data", "scan", "../pets", "--out", "one.parquet"]) == 0
+    assert capsys.readouterr().err == "impasto: ../pets has one class only, dog: nothing can be told apart\n"
+    run(["data", "audit", "../pets"])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_report_that_has_nothing_to_say_says_so(pets: Path, capsys: Output) -> None:
+    run(["data", "scan", "../pets"])
+    said(capsys)
+    assert run(["data", "audit", "data.parquet", "--out", "audit.html"]) == 0
+    out = said(capsys).splitlines()[-1]
+    assert out.endswith("; audit.html has the pictures") == ("nothing found" not in out)
+
+
 def test_a_table_with_its_columns_named(pets: Path, capsys: Output) -> None:
     lines = ["where,what,who,a,b,c,d", *(f"dog/{n}.png,{'xy'[n // 2 % 2]},{n % 4},1,2,3,4" for n in range(0, 24, 2))]
     Path("../pets/list.csv").write_text("\n".join(lines))
@@ -113,6 +150,21 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(arguments: list[str], 
     assert words in complained(capsys)
     assert {path.name for path in Path().iterdir()} == {"other.parquet"}
     assert len(list(Path("../pets").rglob("*"))) == 26
+
+
+@pytest.mark.parametrize("command", [["data", "sample-size"], ["augment-search"]])
+def test_pictures_without_classes_are_refused_before_a_network_is_loaded(
+    command: list[str], pets: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    from impasto import networks
+
+    monkeypatch.setattr(networks, "load", lambda *names, **how: pytest.fail("it was loaded"))
+    for place in ("../pets/dog", str(pets / "cat")):
+        assert run([*command, place]) == 2
+        assert f"{place} has no labels to learn from: put the pictures of each class in" in complained(capsys)
+    (pets / "cat").rename(pets.parent / "away")
+    assert run([*command, "../pets"]) == 2
+    assert "one class only (dog)" in complained(capsys)
 
 
 @pytest.mark.parametrize("command", ["scan", "split", "sample", "audit"])

@@ -247,6 +247,24 @@ def test_memory_that_runs_out_is_one_line(refused: Callable[..., str], monkeypat
     assert "memory" in refused("stylize", "photo.png", "painting.png", code=1)
 
 
+@pytest.mark.parametrize("note", ["", "go on with it by `impasto resume run`"])
+def test_ctrl_c_says_what_was_stopped_and_how_to_go_on(
+    note: str, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    from impasto.learning import scan as craft
+    from impasto.synthesis import stylize
+
+    stop = KeyboardInterrupt()
+    if note:
+        stop.add_note(note)
+    monkeypatch.setattr(craft, "scan", Mock(side_effect=stop))
+    monkeypatch.setattr(stylize, "prepare", Mock(side_effect=stop))
+    behind = f"; {note}" if note else ""
+    assert refused("data", "scan", ".", code=1) == f"impasto: stopped{behind}\n"
+    said = refused("stylize", "photo.png", "painting.png", code=1)
+    assert said == f"impasto: stopped before there was a picture{behind}\n"
+
+
 def test_weights_that_must_be_downloaded_are_told_offline(folder: Path, refused: Callable[..., str]) -> None:
     line = refused("stylize", "photo.png", "painting.png", "--network", "vgg19", code=1)
     assert "vgg19-dcbb9e9d.pth" in line and "https://" in line and str(folder / "home") in line
@@ -271,7 +289,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     from impasto.synthesis import stylize as craft
 
     monkeypatch.setattr(craft, "prepare", lambda *arguments: pytest.fail("it went to work"))
-    assert said in refused("stylize", "photo.png", "painting.png", flag, place, code=1)
+    assert said in refused("stylize", "photo.png", "painting.png", flag, place, code=2)
 
 
 @pytest.fixture

@@ -40,10 +40,16 @@ def words(folder: Path, *more: str) -> list[str]:
 def test_bytes_are_said_before_the_work_and_nothing_the_second_time(folder: Path, app: App, capsys: Output) -> None:
     app(words(folder), exit_on_error=False)
     first = capsys.readouterr().out.splitlines()
-    assert first[0].endswith(f"MB to write in {folder.parent / 'cache'}")
+    assert first[0].endswith(f"0.8 kB to write in {folder.parent / 'cache'}")
     assert first[1] == "6 pictures, 1 copy of each: relu2_1 64"
     app(words(folder), exit_on_error=False)
     assert capsys.readouterr().out.splitlines() == ["6 pictures, 1 copy of each: relu2_1 64; all was there"]
+
+
+def test_a_cache_that_is_a_file_is_refused(folder: Path, app: App) -> None:
+    (folder.parent / "file").touch()
+    with pytest.raises(UsageError, match="file is a file, and features are kept in a folder"):
+        app(words(folder, "--cache", str(folder.parent / "file")), exit_on_error=False)
 
 
 def test_a_machine_gets_one_object(folder: Path, app: App, capsys: Output) -> None:

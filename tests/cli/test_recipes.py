@@ -250,5 +250,5 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
 
     Path("album.png").mkdir()
     monkeypatch.setattr(craft, "rerun", lambda *arguments, **settings: pytest.fail("it went to work"))
-    assert run(["rerun", "out.png", "--out", out]) == 1
+    assert run(["rerun", "out.png", "--out", out]) == 2
     assert out.split("/")[0] in complaint(capsys)

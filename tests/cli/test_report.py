@@ -21,6 +21,7 @@ def made(tmp_path: Path) -> Path:
     paths = tuple(f"/gone/{i}.jpg" for i in range(40))
     one = Predictions(("a", "b"), logs, paths, np.arange(40) % 2, (None,) * 40, ("test",) * 40)
     one.save(found.path / "predictions.parquet")
+    found.finish("predictions.parquet")
     return found.path
 
 
@@ -37,6 +38,12 @@ def test_the_browser_is_opened_only_when_asked(made: Path, monkeypatch: pytest.M
     assert run(["report", str(made)]) == 0 and opened == []
     assert run(["report", str(made), "--open"]) == 0
     assert opened == [(made / "report" / "index.html").as_uri()]
+
+
+def test_a_run_that_is_not_finished_has_no_page_yet(tmp_path: Path, capsys: Output) -> None:
+    run_path = RunDirectory.create(tmp_path / "run", verb="train", options={}, manifest={}).path
+    assert run(["report", str(run_path)]) == 2
+    assert "is not finished: go on with it by `impasto resume" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path, capsys: Output) -> None:

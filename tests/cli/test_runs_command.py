@@ -97,7 +97,7 @@ def test_runs_are_compared(capsys: Output) -> None:
         (["show", "runs"], "no run in"),
         (["show", "nowhere"], "no run in"),
         (["compare", "runs/one"], "SECOND"),
-        (["compare", "runs/one", "runs/three"], "is no finished run of `impasto train classify`"),
+        (["compare", "runs/one", "runs/three"], "is not finished: go on with it by `impasto resume runs/three`"),
         (["rerun", "runs/three"], "is not finished: go on with it by `impasto resume runs/three`"),
         (["rerun", "nowhere"], "no run in"),
     ],

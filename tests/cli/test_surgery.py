@@ -24,7 +24,8 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
     generator = torch.Generator().manual_seed(0)
-    for name in ("a.png", "b.png", "more/c.png"):
+    for name in ("a.png", "b.png", "more/c.png", ".thumbnails/d.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
         write(folder / name, Picture(torch.rand(1, 3, 40, 60, generator=generator)))
     (folder / "notes.txt").write_text("no picture")
     return folder

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from impasto.errors import ImpastoError
-from impasto.images.replace import replace_file, replacing
+from impasto.errors import ImpastoError, UsageError
+from impasto.images.replace import replace_file, replacing, require_writable
 
 
 def test_what_was_written_piece_by_piece_takes_the_files_place_at_the_end(tmp_path):
@@ -40,3 +40,13 @@ def test_the_systems_errors_become_one_line_that_names_the_file(tmp_path):
     with pytest.raises(ImpastoError, match="out was not written, the disk is full"), replacing(tmp_path / "out"):
         raise OSError(28, "No space left on device")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["missing/out", "file/out", "folder", "n" * 300, "nul\0"])
+def test_a_place_that_was_named_wrongly_is_an_error_of_usage_before_the_work(tmp_path, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError):
+        require_writable(tmp_path / name)
+    require_writable(tmp_path / "file")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]

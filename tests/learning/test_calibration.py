@@ -39,6 +39,12 @@ def predictions(n: int = 600, k: int = 4, sharper: float = 1.0, groups: int = 0,
     )
 
 
+def test_too_few_to_calibrate_names_the_flag_that_does_without() -> None:
+    for few in (predictions(12), predictions(60, groups=1)):
+        with pytest.raises(UsageError, match=r"do without \(--no-calibrate\)"):
+            fit(few)
+
+
 @pytest.mark.parametrize("sharper", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_what_made_a_classifier_too_sure(sharper: float) -> None:
     made = predictions(4000, sharper=sharper)

@@ -104,8 +104,8 @@ def test_what_cannot_be_compared_is_told_in_a_line(made: Made, tmp_path: Path) -
     for other, words in (
         (made("apart", hits(5, 10), first=50), "were judged on different pictures: train them on one manifest"),
         (made("classes", hits(5, 10), classes=("cat", "cow")), "know different classes"),
-        (made("painting", hits(5, 10), verb="stylize"), "is no finished run of `impasto train classify`"),
-        (made("unfinished", hits(5, 10), finished=False), "is no finished run of `impasto train classify`"),
+        (made("painting", hits(5, 10), verb="stylize"), "is a run of `impasto stylize`: give one of"),
+        (made("unfinished", hits(5, 10), finished=False), "is not finished: go on with it by"),
         (tmp_path, "no run in"),
     ):
         with pytest.raises(UsageError, match=words):

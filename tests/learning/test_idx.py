@@ -35,6 +35,20 @@ def test_pictures_and_labels_are_read_zipped_or_not(tmp_path: Path, digits: np.n
     assert idx.images(zipped) is idx.images(zipped), "unpacked twice"
 
 
+def test_number_signs_in_folders_and_of_files_are_told_from_places(tmp_path: Path, digits: np.ndarray) -> None:
+    from impasto.learning.pictures import Preprocessing, read_pixels
+
+    folder = tmp_path / "set#1" / "more#2"
+    folder.mkdir(parents=True)
+    path = write(folder, "t10k-images-idx3-ubyte", digits)
+    assert idx.place(f"{path}#3") == (path, 3) and idx.place(folder) is idx.place(path) is None
+    manifest = scan(folder)
+    assert manifest.file(5) == path and manifest.column("width") == [4] * 6
+    assert read_pixels(manifest, 5, Preprocessing(4)).shape == (3, 4, 4)
+    (folder / f"{path.name}#3").touch()
+    assert idx.place(f"{path}#3") is None
+
+
 def test_a_file_that_changes_is_read_again(tmp_path: Path, digits: np.ndarray) -> None:
     path = write(tmp_path, "t10k-images-idx3-ubyte", digits)
     idx.images(path)

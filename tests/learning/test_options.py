@@ -86,7 +86,7 @@ def test_options_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
         ({"teachers": ["t"]}, "nothing to ask them"),
         ({"distillation": 0.5}, "distillation needs a teacher"),
         ({"boxes": True, "mixup": 0.2}, "boxes cannot be mixed"),
-        ({"network": "scratch:plain", "weights": "w"}, "scratch:plain knows nothing yet: leave weights out"),
+        ({"network": "scratch:plain", "weights": "w"}, "scratch:plain knows nothing yet: leave --weights out"),
         ({"patience": 0}, "patience"),
         ({"clip": 0}, "clip"),
         ({"average": 1.0}, "average"),
@@ -97,5 +97,18 @@ def test_options_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
 )
 def test_what_is_asked_wrongly_is_one_line(fields: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
-        validate(ClassifierOptions, fields)
+        validate(ClassifierOptions, fields).require_fit()
     assert "\n" not in str(caught.value)
+
+
+def test_flags_may_fit_only_with_what_the_file_says() -> None:
+    flags = validate(ClassifierOptions, {"distillation": 0.5})
+    both = validate(ClassifierOptions, {"teachers": ["t"]} | flags.model_dump(exclude_unset=True))
+    both.require_fit()
+
+
+def test_a_network_from_scratch_has_defaults_of_its_own() -> None:
+    fresh = validate(ClassifierOptions, {"network": "scratch:plain"})
+    assert (fresh.stages, fresh.learning_rate) == (("all:10",), 5e-3)
+    assert validate(ClassifierOptions, {"network": "scratch:plain", "stages": "all:2"}).stages == ("all:2",)
+    assert validate(ClassifierOptions, {"augment": "none"}).augment == ()

@@ -104,6 +104,15 @@ def test_a_picture_that_is_gone_leaves_nothing_behind(files: Manifest, tmp_path:
     assert {path.name for path in tmp_path.iterdir()} == {"source"}
 
 
+def test_a_number_sign_in_a_name_is_copied_and_missed_as_any(files: Manifest, tmp_path: Path) -> None:
+    files.file(0).rename(files.root / "pic#1.jpg")
+    named = files.having(path=["pic#1.jpg", *files.paths[1:]])
+    assert (materialise(named, tmp_path / "made") / "train" / "cat" / "pic#1.jpg").is_file()
+    (files.root / "pic#1.jpg").unlink()
+    with pytest.raises(UsageError, match=r"pic#1\.jpg is not there any more"):
+        materialise(named, tmp_path / "again")
+
+
 def test_pictures_of_idx_files_are_no_files() -> None:
     with pytest.raises(UsageError, match="idx file"):
         materialise(Manifest.from_rows([{"path": "t10k-images-idx3-ubyte.gz#3"}], "/nowhere"), "/tmp/never-made")

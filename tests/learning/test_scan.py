@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from impasto.errors import UsageError
 from impasto.learning.manifest import Manifest
-from impasto.learning.scan import Columns, read_data, scan
+from impasto.learning.scan import Columns, list_pictures, read_data, scan
 
 
 def draw(path: Path, seed: int = 0, size: tuple[int, int] = (24, 16), **how: object) -> Path:
@@ -98,29 +98,67 @@ def test_sizes_are_those_of_the_upright_picture(tmp_path: Path) -> None:
     assert (manifest.column("width"), manifest.column("height")) == ([16], [24])
 
 
-def test_broken_pictures_are_rows_without_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_broken_pictures_are_rows_without_size(tmp_path: Path) -> None:
     tree(tmp_path, "a/1.jpg", "b/1.jpg")
     whole = (tmp_path / "a/1.jpg").read_bytes()
     (tmp_path / "a/2.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "a/3.jpg").write_bytes(b"")
-    with caplog.at_level(logging.WARNING, "impasto"):
-        manifest = scan(tmp_path)
+    manifest = scan(tmp_path)
     assert [one is None for one in manifest.column("phash")] == [False, True, True, False]
     assert [one is None for one in manifest.column("width")] == [False, True, True, False]
     assert manifest.column("sha256")[2] == hashlib.sha256(b"").hexdigest()
-    assert "2 of 4 pictures cannot be read" in caplog.text
 
 
-def test_one_class_only_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "impasto"):
-        scan(tree(tmp_path, "a/1.png"))
-    assert "one class only, a" in caplog.text
+def test_a_number_sign_in_a_name_is_no_place_in_an_idx_file(tmp_path: Path) -> None:
+    from impasto.learning.audit import audit
+    from impasto.learning.pictures import Preprocessing, read_pixels
+
+    tree(tmp_path, *(f"{label}/{name}" for label in "ab" for name in ("pic#1.jpg", "x#2.png", "3.png")))
+    manifest = scan(tmp_path)
+    assert [manifest.file(row).is_file() for row in range(6)] == [True] * 6
+    assert read_pixels(manifest, 0, Preprocessing(8)).shape == (3, 8, 8)
+    (tmp_path / "a" / "pic#1.jpg").unlink()
+    broken = next(one for one in audit(manifest) if one.check == "broken files")
+    assert [manifest.paths[row] for row in broken.rows] == ["a/pic#1.jpg"]
+    assert "pic#1.jpg cannot be read" in broken.message
+
+
+def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    tree(tmp_path, "a/1.png")
+    os.rename(tmp_path / "a" / "1.png", os.fsencode(tmp_path / "a") + b"/caf\xe9.png")
+    with pytest.raises(UsageError, match=r"a/caf\\xe9\.png has a name that is not in UTF-8: rename it") as caught:
+        scan(tmp_path)
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize("box", [(0, 0, 27, 16), (-3, 0, 24, 16), (0, 0, 24, 19), (30, 20, 40, 30)])
+def test_a_box_outside_its_picture_is_one_line(tmp_path: Path, box: tuple[int, ...]) -> None:
+    tree(tmp_path, "1.png", "2.png")
+    rows = [{"file": "1.png", "x1": -2, "y1": 0, "x2": 26, "y2": 18}]
+    assert len(scan(table(tmp_path / "list.csv", *rows))) == 1
+    rows.append({"file": "2.png"} | dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)))
+    with pytest.raises(UsageError, match=r"list\.csv, line 3: the box .* lies outside 2\.png, which is 24×16 pixels"):
+        scan(table(tmp_path / "list.csv", *rows))
+
+
+def test_pictures_are_listed_unopened_whatever_folders_they_are_in(tmp_path: Path) -> None:
+    folder = tmp_path / "test"
+    for name in ("1.png", "a/2.png", "a/b/c/3.jpg", "train/4.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"not looked at")
+    assert list_pictures(folder).paths == ["1.png", "a/2.png", "a/b/c/3.jpg", "train/4.png"]
+    rows = [{"image": "2.png", "class": "a", "split": "of some kind"}]
+    assert list_pictures(table(folder / "list.csv", *rows)).paths == ["a/2.png"]
+    (tmp_path / "one.jpg").touch()
+    for name, words in (("nothing", "does not exist"), ("one.jpg", "no pictures that can be listed")):
+        with pytest.raises(UsageError, match=words):
+            list_pictures(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     "names, layout, words",
     [
-        (["a/x/1.png", "b/x/1.png"], "auto", r"--layout '\{group\}/\{label\}'"),
+        (["a/x/1.png", "b/x/1.png"], "auto", r"`impasto data scan \S+ --layout '\{group\}/\{label\}'`, and give that"),
         (["a/x/1.png", "b/y/1.png"], "auto", r"--layout '\{label\}/\{group\}'"),
         (["train/a/x/1.png", "train/b/x/1.png"], "auto", r"--layout '\{split\}/\{group\}/\{label\}'"),
         (["a/1.png", "1.png"], "auto", "different depths"),
@@ -203,6 +241,8 @@ def test_a_parquet_table_is_scanned_and_a_manifest_read(tmp_path: Path) -> None:
         ([{"foo": "1.png"}], "no column of paths among foo: name it with --path-column"),
         ([{"image": "1.png", "label": "a"}, {"image": "", "label": "b"}], "line 3: there is no path"),
         ([{"image": "1.png", "x1": 1, "y1": 1, "x2": "wide", "y2": 3}], "line 2: the box 1, 1, wide, 3"),
+        ([{"image": "1.png", "x1": 1, "y1": 1, "x2": "nan", "y2": 3}], "is not four numbers"),
+        ([{"image": "1.png", "x1": 1, "y1": 1, "x2": "inf", "y2": 3}], "is not four numbers"),
         ([{"image": "1.png", "x1": 5, "y1": 1, "x2": 2, "y2": 3}], "turned around"),
     ],
 )
@@ -216,7 +256,13 @@ def test_a_table_that_is_none_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("image,label\ncaf\xe9.png,x\n".encode("latin-1"))
     (tmp_path / "empty.csv").write_text("image,label\n")
     (tmp_path / "no.parquet").write_bytes(b"PAR1")
-    for name, words in (("latin.csv", "UTF-8"), ("empty.csv", "no rows"), ("no.parquet", "not a Parquet file")):
+    (tmp_path / "open.csv").write_text('image,label\n"1.png,a\n2.png,b\n')
+    for name, words in (
+        ("latin.csv", "UTF-8"),
+        ("empty.csv", "no rows"),
+        ("no.parquet", "not a Parquet file"),
+        ("open.csv", r"open\.csv, line 3: .*is a quotation mark not closed"),
+    ):
         with pytest.raises(UsageError, match=words):
             read_data(tmp_path / name)
 

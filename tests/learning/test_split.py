@@ -102,7 +102,7 @@ def test_a_small_class_is_on_every_side() -> None:
         ({"label": ["rare"] * 2 + ["common"] * 198}, {"test": 0.2}, "class rare has 2 pictures, too few .* 3 sides"),
         ({"group": ["one", "two"] * 100}, {"test": 0.2}, "2 groups cannot be on 3 sides"),
         ({"label": ["a", "b"] * 100, "group": ["x"] * 2 + ["y", "z"] * 99}, {"test": 0.2}, "class a has 2 groups"),
-        ({"sha256": ["same"] * 200}, {}, "1 pictures that are no copies"),
+        ({"sha256": ["same"] * 200}, {}, "1 distinct picture cannot be on 2 sides"),
         ({}, {"valid": 0.7, "test": 0.3}, "leave nothing to train on"),
         ({}, {"valid": -0.1}, "from 0"),
         ({}, {"grouped": True}, "no groups"),

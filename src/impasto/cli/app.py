@@ -80,10 +80,12 @@ def run(arguments: list[str]) -> int:
     except MemoryError:
         if debug:
             raise
-        complain("out of memory: a smaller --size needs less", as_json=as_json, own=True)
+        complain("out of memory: a smaller --size or --batch-size needs less", as_json=as_json, own=True)
         return 1
-    except KeyboardInterrupt:
-        complain("stopped before there was a picture", as_json=as_json)
+    except KeyboardInterrupt as stop:
+        makes_pictures = {"stylize", "texture", "invert", "demo"}.intersection(arguments[:1])
+        before = " before there was a picture" if makes_pictures else ""
+        complain("; ".join([f"stopped{before}", *getattr(stop, "__notes__", ())]), as_json=as_json)
         return 1
     except Exception as error:
         if debug:

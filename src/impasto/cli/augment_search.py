@@ -74,6 +74,7 @@ def augment_search(
     from impasto.learning import augment_search as craft
     from impasto.learning.classifier import default_tap
     from impasto.learning.features import default_cache
+    from impasto.learning.lesson import require_classes
     from impasto.learning.pictures import Preprocessing
     from impasto.learning.sample import sample as sampled
     from impasto.learning.scan import read_data
@@ -86,6 +87,7 @@ def augment_search(
         rows = rows.take([i for i, (split, label) in enumerate(zip(rows.column("split"), rows.column("label")))
                           if split in (None, "train", "valid") and label is not None])  # fmt: skip
         rows = rows.having(split=[None] * len(rows))
+        require_classes(rows, data)
         if sample and len(rows) > sample:
             rows = sampled(rows, count=sample, seed=seed)
         loaded = networks.load(network, weights=weights, progress=bar.download)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from impasto.cli.output import listener
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, complain, say
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def scan(
     box_columns: Annotated[tuple[str, str, str, str] | None, Parameter(negative="")] = None,
     root: Path | None = None,
     pictures: Annotated[bool, Parameter(negative="--no-pictures")] = True,
+    replace: Annotated[bool, Parameter(negative="")] = False,
     voice: Voice = QUIET,
 ) -> None:
     """Make a manifest of a folder, a table or MNIST's files: path, label, group, split, size, hashes of each picture.
@@ -77,17 +79,21 @@ def scan(
         The folder that a table's paths start from.
     pictures
         Whether to open the pictures; without, only the table is read.
+    replace
+        Write over a manifest that is there.
     voice
         How to speak.
     """
     from impasto.learning.scan import Columns
     from impasto.learning.scan import scan as craft
 
-    _require_writable(out, source)
+    _require_writable(out, source, replace=replace)
     columns = Columns(path_column, label_column, group_column, split_column, box_columns)
     with listener(voice) as bar:
         manifest = craft(source, layout=layout, columns=columns, root=root, pictures=pictures, progress=bar.part)
     manifest.save(out)
+    for warning in _warnings(source, manifest) if pictures else ():
+        complain(warning, as_json=voice.json, kind="warning")
     _report(manifest, out, voice)
 
 
@@ -103,12 +109,14 @@ def split(
     again: Annotated[bool, Parameter(negative="")] = False,
     layout: str = "auto",
     out: Path | None = None,
+    replace: Annotated[bool, Parameter(negative="")] = False,
     voice: Voice = QUIET,
 ) -> None:
     """Give each picture a split: train, valid or test, with the same part of every class in each.
 
     Groups stay together: no driver is on two sides. So do copies of a picture, known by their hashes. Pictures that
-    have a split keep it, and a missing valid is taken from train.
+    have a split keep it, and a missing valid is taken from train. A manifest that is read is itself given the splits,
+    if there is no --out; no other file is written over.
 
     Examples:
 
@@ -134,6 +142,8 @@ def split(
         What the levels of a folder are, as for `impasto data scan`.
     out
         The manifest to write; the one that is read, or data.parquet.
+    replace
+        Write over another manifest that is there.
     voice
         How to speak.
     """
@@ -141,7 +151,8 @@ def split(
     from impasto.learning.split import split as craft
 
     out = out or (source if is_manifest(source) else MANIFEST)
-    _require_writable(out)
+    own = out.resolve() == source.resolve() and is_manifest(source)
+    _require_writable(out, replace=replace or own)
     manifest = _read(source, layout, voice)
     if again:
         manifest = manifest.having(split=[one if one == "unlabelled" else None for one in manifest.column("split")])
@@ -163,6 +174,7 @@ def sample(
     link_to: Path | None = None,
     layout: str = "auto",
     out: Path = Path("sample.parquet"),
+    replace: Annotated[bool, Parameter(negative="")] = False,
     voice: Voice = QUIET,
 ) -> None:
     """Take fewer pictures, a mirror of all: the same part of every split and class.
@@ -194,6 +206,8 @@ def sample(
         What the levels of a folder are, as for `impasto data scan`.
     out
         The manifest to write.
+    replace
+        Write over a manifest that is there.
     voice
         How to speak.
     """
@@ -202,7 +216,7 @@ def sample(
 
     if copy_to and link_to:
         raise UsageError("--copy-to and --link-to: one of the two, please")
-    _require_writable(out, source)
+    _require_writable(out, source, replace=replace)
     chosen = craft(_read(source, layout, voice), count=count, fraction=fraction, grouped=grouped, seed=seed)
     if folder := copy_to or link_to:
         with listener(voice) as bar:
@@ -257,7 +271,8 @@ def audit(
         write_report(out, manifest, findings)
     lines = [f"{one.severity:>7}  {one.check}: {one.message}" for one in findings]
     lines.append(
-        f"{source}  {len(manifest):,} pictures, {summary(findings)}" + (f"; {out} has the rest" if out else "")
+        f"{source}  {len(manifest):,} pictures, {summary(findings)}"
+        + (f"; {out} {'has the pictures' if findings else 'says so'}" if out else "")
     )
     say("\n".join(lines), voice, **facts(manifest, findings))
     return 1 if any(one.severity == "error" for one in findings) else 0
@@ -270,7 +285,7 @@ def _read(source: Path, layout: str, voice: Voice) -> Manifest:
         return read_data(source, layout=layout, progress=bar.part)
 
 
-def _require_writable(out: Path, source: Path | None = None) -> None:
+def _require_writable(out: Path, source: Path | None = None, *, replace: bool) -> None:
     """Refuse, before the work, a manifest's file that cannot be written or would take the place of something else."""
     from impasto.images import require_writable
     from impasto.learning.scan import is_manifest
@@ -281,7 +296,20 @@ def _require_writable(out: Path, source: Path | None = None) -> None:
         raise UsageError(f"{out} is what is read: name another file with --out")
     if out.exists() and not is_manifest(out):
         raise UsageError(f"{out} exists and is no manifest of impasto's: name another file with --out")
+    if out.exists() and not replace:
+        raise UsageError(f"{out} exists: say --replace to write over it, or name another file with --out")
     require_writable(out)
+
+
+def _warnings(source: Path, manifest: Manifest) -> Iterator[str]:
+    """What is odd about a manifest that was just scanned; the commands that follow refuse it, if it matters to them."""
+    from impasto.learning.scan import files_of, look
+
+    broken = [file for file, width in zip(files_of(manifest), manifest.column("width"), strict=True) if width is None]
+    if broken:
+        yield f"{len(broken)} of {len(manifest)} pictures cannot be read, the first: {look(broken[0]).error}"
+    if len(manifest.classes) == 1:
+        yield f"{source} has one class only, {manifest.classes[0]}: nothing can be told apart"
 
 
 def _report(manifest: Manifest, out: Path, voice: Voice) -> None:

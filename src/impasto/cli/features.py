@@ -83,10 +83,13 @@ def features(
     from impasto.learning.features import default_cache, planned_bytes
     from impasto.learning.features import features as craft
     from impasto.learning.scan import read_data
+    from impasto.learning.wording import size as size_of
     from impasto.networks import load
     from impasto.networks.device import pick_device
 
     cache = cache or default_cache()
+    if cache.exists() and not cache.is_dir():
+        raise UsageError(f"{cache} is a file, and features are kept in a folder: name another with --cache")
     with listener(voice) as bar:
         manifest = read_data(data, progress=bar.part)
         known = load(network, weights=weights, progress=bar.download).to(pick_device(device))
@@ -102,11 +105,11 @@ def features(
     planned = planned_bytes(manifest, known, taps, **how)
     if planned > ASKED_FROM and not yes:
         raise UsageError(
-            f"{planned / 1e9:,.1f} GB of features would be written in {cache}: say --yes, or pool them, make fewer "
+            f"{size_of(planned)} of features would be written in {cache}: say --yes, or pool them, make fewer "
             "copies or name another folder with --cache"
         )
     if planned and not voice.json:
-        say(f"{planned / 1e6:,.1f} MB to write in {cache}", voice)
+        say(f"{size_of(planned)} to write in {cache}", voice)
     with listener(voice) as bar:
         found = craft(manifest, known, taps, device=pick_device(device), progress=bar.part, **how)
     shapes = {tap: each.shape for tap, each in found.items()}

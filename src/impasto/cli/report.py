@@ -36,8 +36,10 @@ def report(
     voice
         How to speak.
     """
+    from impasto.learning.predict import require_classifier
     from impasto.learning.report import report as make
 
+    require_classifier(run)
     with listener(voice) as bar:
         page = make(run, progress=bar.part)
     say(str(page), voice, page=page, bytes=page.stat().st_size)

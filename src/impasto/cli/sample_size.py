@@ -66,6 +66,7 @@ def sample_size(
     from impasto.learning import sample_size as craft
     from impasto.learning.classifier import default_tap
     from impasto.learning.features import default_cache
+    from impasto.learning.lesson import require_classes
     from impasto.learning.pictures import Preprocessing
     from impasto.learning.scan import read_data
     from impasto.networks.device import pick_device
@@ -75,6 +76,7 @@ def sample_size(
     with listener(voice) as bar:
         rows = read_data(data, progress=bar.part)
         rows = rows.take([i for i, label in enumerate(rows.column("label")) if label is not None])
+        require_classes(rows, data)
         loaded = networks.load(network, weights=weights, progress=bar.download)
         device = pick_device()
         found = craft.sample_size_of(

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 Operation = Literal["batch-norm", "dropout", "split"]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".heic", ".gif", ".bmp"}
-
 
 def surgery(
     network: str,
@@ -125,9 +123,9 @@ def _read(place: Path, most: int, longest: int) -> list[Tensor]:
     if most < 1 or longest < 1:
         raise UsageError("--most and --size must be 1 or more")
     if place.is_dir():
-        files = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES)
-        if not files:
-            raise UsageError(f"{place} holds no pictures: name a folder that does")
+        from impasto.learning.layout import pictures_below
+
+        files = [place / name for name in pictures_below(place)]
         files = [files[i * len(files) // most] for i in range(most)] if len(files) > most else files
     else:
         files = [place]

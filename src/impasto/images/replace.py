@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, UsageError
 
 
 @contextmanager
@@ -55,15 +55,19 @@ def require_writable(path: str | Path) -> None:
     """Find out before the work, not after it, that a file cannot be written: by writing one beside it.
 
     Raises:
-        ImpastoError: As :func:`replacing` would.
+        UsageError: There is no such folder, or the name can be no file's.
+        ImpastoError: The disk is full, or the folder may not be written to.
     """
     path = Path(path)
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a folder: name a file to write")
     try:
         _, beside = _places(path)
         beside.touch(exist_ok=False)
         beside.unlink()
     except (OSError, ValueError) as error:
-        raise ImpastoError(_what_happened(path, error)) from error
+        wrong = getattr(error, "errno", None) in (None, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+        raise (UsageError if wrong else ImpastoError)(_what_happened(path, error)) from error
 
 
 def _places(path: Path) -> tuple[Path, Path]:

@@ -16,6 +16,7 @@ from impasto.learning.calibration import log_losses
 from impasto.learning.features import features
 from impasto.learning.heads import head
 from impasto.learning.intervals import Interval, has_groups, paired, proportion
+from impasto.learning.lesson import require_classes
 from impasto.learning.manifest import Manifest
 from impasto.learning.order import Order
 from impasto.learning.pictures import Pictures, Preprocessing
@@ -119,8 +120,7 @@ def augment_search(
     targets = data.targets()
     if (targets < 0).any():
         raise UsageError(f"{data.paths[int((targets < 0).argmax())]} has no label: search on labelled pictures")
-    if len(data.classes) < 2:
-        raise UsageError(f"{data.root} has one class only: nothing can be told apart, with augmentation or without")
+    require_classes(data, data.root)
     if epochs < 1 or repeats < 1:
         raise UsageError(f"epochs and repeats are {epochs} and {repeats}: a head is trained once at least")
     if copies < 2:

@@ -12,6 +12,7 @@ import numpy as np
 from impasto.errors import UsageError
 from impasto.learning.intervals import Interval, bootstrap, group_numbers, has_groups, paired
 from impasto.learning.predictions import Predictions
+from impasto.learning.wording import counted
 
 LEAST = 10  # pictures in a fold: of fewer, a temperature says nothing
 
@@ -110,7 +111,8 @@ def fit(predictions: Predictions, folds: int | np.ndarray = 2, *, seed: int = 0)
     if len(names) < 2 or min(np.sum(parts == name) for name in names) < LEAST:
         raise UsageError(
             f"{len(rows)} labelled pictures are too few to fit probabilities on some and score them on others: "
-            f"each of {max(2, len(names))} folds needs {LEAST}; keep more for validation, or do without calibration"
+            f"each of {max(2, len(names))} folds needs {LEAST}; keep more for validation, or do without "
+            "(--no-calibrate)"
         )
     if grouped and (shared := _shared(rows.groups, parts)):
         raise UsageError(f"the group {shared} is in two folds: what is fitted on it cannot be scored on it")
@@ -231,6 +233,8 @@ def make_folds(predictions: Predictions, folds: int = 2, seed: int = 0) -> np.nd
     Raises:
         UsageError: Fewer groups than folds.
     """
+    # Not `split.folds`: predictions have no hashes, by which copies are told, so that only groups can be kept together;
+    # and a class with fewer pictures than folds is no hindrance, for one temperature is fitted on all classes at once.
     n = len(predictions)
     rng = np.random.default_rng(seed)
     parts = np.empty(n, dtype=np.int64)
@@ -243,8 +247,8 @@ def make_folds(predictions: Predictions, folds: int = 2, seed: int = 0) -> np.nd
     sizes = np.bincount(numbers)
     if len(sizes) < folds:
         raise UsageError(
-            f"the pictures are of {len(sizes)} group{'s'[: len(sizes) > 1]}, and {folds} folds need one each at "
-            "least: keep more groups for validation, or do without calibration"
+            f"the pictures are of {counted(len(sizes), 'group')}, and {folds} folds need one each at "
+            "least: keep more groups for validation, or do without (--no-calibrate)"
         )
     fold_of, filled = np.zeros(len(sizes), dtype=np.int64), np.zeros(folds)
     shuffled = rng.permutation(len(sizes))

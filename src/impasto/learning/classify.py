@@ -9,7 +9,7 @@ from typing import Any
 
 from impasto.errors import UsageError
 from impasto.learning.classifier import Classifier, classifier
-from impasto.learning.lesson import Lesson, make_lesson, prepare
+from impasto.learning.lesson import Lesson, make_lesson, prepare, require_unchanged
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions, parse_stage
 from impasto.learning.predict import DATA, MODEL
@@ -106,6 +106,7 @@ def resume(
         options = validate(ClassifierOptions, run.options)
         if (run.path / DATA).exists():
             data = Manifest.load(run.path / DATA)
+            require_unchanged(data)
         else:  # killed before it was written
             data = prepare(read_data(Path(run.manifest["source"])), options)
         if data.sha256 != run.manifest["data"]:

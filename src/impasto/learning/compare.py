@@ -11,10 +11,10 @@ import numpy as np
 
 from impasto.errors import UsageError
 from impasto.learning.intervals import Interval, has_groups, paired
+from impasto.learning.predict import require_classifier
 from impasto.learning.predictions import Predictions
 from impasto.learning.scores import score
 from impasto.learning.work import PREDICTIONS
-from impasto.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def compare(directories: Sequence[Path | str]) -> Comparison:
     Raises:
         UsageError: One is no such run, or they were judged on different pictures or classes.
     """
-    runs = [_finished(path) for path in directories]
+    runs = [require_classifier(path) for path in directories]
     judged = [Predictions.load(run.path / PREDICTIONS).split(run.manifest["judged_on"]) for run in runs]
     first = judged[0]
     for run, one in zip(runs, judged, strict=True):
@@ -87,13 +87,6 @@ def compare(directories: Sequence[Path | str]) -> Comparison:
         shared=len(everywhere),
         gains=tuple(Gain(paired(one, right[0], groups=groups)) for one in right[1:]),
     )
-
-
-def _finished(path: Path | str) -> RunDirectory:
-    run = RunDirectory.open(path)
-    if run.verb != "train" or run.status != "finished":
-        raise UsageError(f"{path} is no finished run of `impasto train classify`")
-    return run
 
 
 def _on(predictions: Predictions, paths: Sequence[str]) -> Predictions:

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.errors import ImpastoError, UsageError
+from impasto.learning import wording
 from impasto.learning.augmentation import Augmentation, augment
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Indices, Pictures, Preprocessing, picture_hash
@@ -129,7 +130,7 @@ def features(
     if plan.rows:
         size = plan.bytes()
         _require_room(size, cache)
-        tell(0.0, f"{size / 1e6:,.1f} MB of features to {f'write in {cache}' if cache else 'hold in memory'}")
+        tell(0.0, f"{wording.size(size)} of features to {f'write in {cache}' if cache else 'hold in memory'}")
         _compute(plan, pictures or Pictures(manifest, preprocessing, memory_bytes=0), augmentations, seed, device, tell)
     tell(1.0, f"features of {len(manifest)} pictures")
     made: dict[str, Features] = {}
@@ -289,7 +290,7 @@ def _require_room(size: int, cache: Path | None) -> None:
     if size > free:
         where, mend = ("in memory", "name a cache folder") if cache is None else (f"in {cache}", "free some space")
         raise ImpastoError(
-            f"the features need {size / 1e9:,.2f} GB {where}, and {free / 1e9:,.2f} GB are free: "
+            f"the features need {wording.size(size)} {where}, and {wording.size(free)} are free: "
             f"{mend}, or pool them or make fewer copies"
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 
 from torch import nn
 
 from impasto.errors import UsageError
 from impasto.networks import Network
-from impasto.networks.names import nearest
+from impasto.networks.names import closest
 
 Groups = tuple[tuple[str, ...], ...]
 
@@ -61,11 +62,22 @@ def from_layer(network: Network, groups: Groups, layer: str) -> Groups:
     order = [name for name, _ in network.module.named_modules()]
     everything = [name for group in groups for name in group]
     if path not in order or not any(order.index(name) >= order.index(path) for name in everything):
-        known = nearest(layer, [*network.aliases, *everything])
-        raise UsageError(f"{network.name} has no layer {layer!r} to train from: write head, all, or one of {known}")
+        raise UsageError(f"{network.name} has no layer {layer!r} to train from: {_meant(network, everything, layer)}")
     start = order.index(path)
     kept = (tuple(name for name in group if order.index(name) >= start) for group in groups)
     return tuple(group for group in kept if group)
+
+
+def _meant(network: Network, trained: Sequence[str], wrong: str) -> str:
+    """What may be written instead of a wrong layer: the likest names, in running order."""
+    words = difflib.get_close_matches(wrong, ("head", "all"), n=1, cutoff=0.5)
+    order = [name for name, _ in network.module.named_modules()]
+    last = max(map(order.index, trained))
+    place = {name: order.index(path) for name, path in network.aliases.items() if order.index(path) <= last}
+    place |= {name: order.index(name) for name in trained}
+    near = sorted(closest(wrong, [*place]), key=lambda name: place[name])
+    rest = f" … ({len(place)} in all)" if len(near) < len(place) else ""
+    return (f"did you mean {words[0]}? " if words else "") + f"write head, all, or one of {', '.join(near)}{rest}"
 
 
 def _of_chain(network: Network, tap: str) -> Groups:

@@ -47,6 +47,18 @@ def read_image(path: Path | str, number: int) -> np.ndarray:
     return found[number]
 
 
+def place(path: Path | str) -> tuple[Path, int] | None:
+    """The idx file and the number that ``FILE#N`` names; None of any other path, and of a file that has such a name.
+
+    >>> place("digits.gz#7") == (Path("digits.gz"), 7), place("cat/photo#1.jpg")
+    (True, None)
+    """
+    file, mark, number = str(path).rpartition("#")
+    if not (mark and number.isdecimal()) or os.path.lexists(path):
+        return None
+    return Path(file), int(number)
+
+
 def labels(path: Path) -> list[str] | None:
     """The labels beside a file of pictures, as text; None where there is no such file.
 

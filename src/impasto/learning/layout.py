@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +41,6 @@ def rows_of_folder(folder: Path, layout: str = "auto") -> list[dict[str, Any]]:
         UsageError: There are no pictures, a class folder is empty, or the layout fits not all of them.
     """
     found, empty = _walk(folder)
-    if not found:
-        raise UsageError(f"{folder} holds no pictures: is it the right folder? ({', '.join(sorted(SUFFIXES))})")
     levels = _auto(folder, found) if layout == "auto" else _parse(layout)
     rows = [{"path": "/".join(parts), **_values(folder, parts, levels, layout)} for parts in found]
     for parts in empty:
@@ -50,8 +49,21 @@ def rows_of_folder(folder: Path, layout: str = "auto") -> list[dict[str, Any]]:
     return rows
 
 
+def pictures_below(folder: Path) -> list[str]:
+    """The pictures of a folder and of all folders in it, whatever they are called, as paths with / between.
+
+    Raises:
+        UsageError: There are none, or a folder cannot be listed.
+    """
+    return ["/".join(parts) for parts in _walk(folder)[0]]
+
+
 def _walk(folder: Path) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """The pictures and the folders without any below them, as parts of their paths; a folder of a loop comes once."""
+    """The pictures and the folders without any below them, as parts of their paths; a folder of a loop comes once.
+
+    Raises:
+        UsageError: There are none, a name is not in UTF-8, or a folder cannot be listed.
+    """
     found: list[tuple[str, ...]] = []
     empty: list[tuple[str, ...]] = []
 
@@ -71,6 +83,7 @@ def _walk(folder: Path) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
             if entry.is_dir():
                 count += enter((*parts, entry.name), above | {real})
             elif Path(entry.name).suffix.lower() in SUFFIXES:
+                _require_utf8(os.path.join(os.path.abspath(here), entry.name))
                 found.append((*parts, entry.name))
                 count += 1
         if not count:
@@ -78,7 +91,17 @@ def _walk(folder: Path) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
         return count
 
     enter((), frozenset())
+    if not found:
+        raise UsageError(f"{folder} holds no pictures: is it the right folder? ({', '.join(sorted(SUFFIXES))})")
     return found, empty
+
+
+def _require_utf8(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise UsageError(f"{shown} has a name that is not in UTF-8: rename it") from error
 
 
 def _auto(folder: Path, found: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -89,7 +112,7 @@ def _auto(folder: Path, found: list[tuple[str, ...]]) -> tuple[str, ...]:
         others = ", ".join(sorted(set(first) - splits)[:3])
         raise UsageError(
             f"{folder} holds {', '.join(sorted(splits))}, which are splits, beside {others}: "
-            "move those away, or say --layout '{label}' if all are classes"
+            f"move those away or, if all are classes, {_scanned(folder, '{label}')}"
         )
     head = ("split",) if splits else ()
     labelled = [parts for parts in found if not (splits and _split(parts[0]) == "unlabelled")]
@@ -100,7 +123,7 @@ def _auto(folder: Path, found: list[tuple[str, ...]]) -> tuple[str, ...]:
         shallow, deep = min(labelled, key=len), max(labelled, key=len)
         raise UsageError(
             f"{folder} has pictures at different depths ({'/'.join(shallow)} and {'/'.join(deep)}): "
-            "put them in one folder per class, or say --layout"
+            "put them in one folder per class, or list them in a CSV file with the columns path and label"
         )
     depth = depths.pop() if depths else 0
     if depth <= 1:
@@ -120,8 +143,13 @@ def _propose(folder: Path, found: list[tuple[str, ...]], head: tuple[str, ...], 
     example = "/".join(found[0][:-1])
     return (
         f"{folder} has {depth} levels of folders ({example}), and which is the label is not clear: "
-        f"say it, as --layout '{'/'.join(levels)}'"
+        f"{_scanned(folder, '/'.join(levels))}"
     )
+
+
+def _scanned(folder: Path, layout: str) -> str:
+    """The mend that helps any command: not all have --layout, but all take a manifest."""
+    return f"make a manifest of it: `impasto data scan {shlex.quote(str(folder))} --layout '{layout}'`, and give that"
 
 
 def _parse(layout: str) -> tuple[str, ...]:
@@ -143,7 +171,8 @@ def _values(folder: Path, parts: tuple[str, ...], levels: tuple[str, ...], layou
     if len(parts) - 1 != len(levels) and not (layout == "auto" and free):
         raise UsageError(
             f"{folder} does not fit the layout {'/'.join(_shown(levels)) or 'of a flat folder'}: "
-            f"{'/'.join(parts)} lies {len(parts) - 1} levels deep; say another --layout"
+            f"{'/'.join(parts)} lies {len(parts) - 1} levels deep; "
+            + ("move it to where the others lie" if layout == "auto" else "say another --layout")
         )
     values = dict(zip(levels, parts[:-1])) if len(parts) - 1 == len(levels) else {"split": parts[0]}
     values.pop("*", None)

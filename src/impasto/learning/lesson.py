@@ -22,6 +22,7 @@ from impasto.learning.scan import read_data
 from impasto.learning.split import split
 from impasto.learning.tasks import Truth
 from impasto.learning.ties import near_copies
+from impasto.networks.weights import sha256_of
 from impasto.runs.directory import RunDirectory
 
 log = logging.getLogger("impasto")
@@ -61,8 +62,9 @@ def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
     Raises:
         UsageError: Nothing to learn: no labels, one class only, a class without training pictures, broken pictures.
     """
+    options.require_fit()
     _require_readable(data)
-    _require_classes(data, data)
+    require_classes(data, data.root)
     splits = data.column("split")
     if any(one is None for one in splits) or "valid" not in splits:
         data = split(data, valid=options.valid, seed=options.seed)
@@ -74,7 +76,7 @@ def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
     unlabelled = [path for path, label in zip(train.paths, labels, strict=True) if label is None]
     if unlabelled:
         raise UsageError(f"{unlabelled[0]} is to be trained on but has no label: give it one, or the split unlabelled")
-    _require_classes(train, data)
+    require_classes(train, data.root)
     counts = train.counts("label")
     if small := [label for label in train.classes if counts[label] < 2]:
         raise UsageError(
@@ -88,11 +90,16 @@ def prepare(data: Manifest, options: ClassifierOptions) -> Manifest:
     return data
 
 
-def _require_classes(rows: Manifest, data: Manifest) -> None:
+def require_classes(rows: Manifest, where: Path) -> None:
+    """Make sure that there are two classes at least among rows that lie somewhere.
+
+    Raises:
+        UsageError: There is one, or no label at all.
+    """
     if not rows.classes:
-        raise UsageError(f"{data.root} has no labels to learn from: put the pictures into one folder a class")
+        raise UsageError(f"{where} has no labels to learn from: put the pictures of each class in a folder of its name")
     if len(rows.classes) == 1:
-        raise UsageError(f"{data.root} has one class only ({rows.classes[0]}): a classifier needs two at least")
+        raise UsageError(f"{where} has one class only ({rows.classes[0]}): a classifier needs two at least")
 
 
 def _require_readable(data: Manifest) -> None:
@@ -153,6 +160,22 @@ def make_lesson(data: Manifest, options: ClassifierOptions, *, preprocessing: Pr
     valid_boxes = boxes_of(valid, preprocessing) if options.boxes else None
     valid_truth = Truth(_one_hot(valid.targets(classes), len(classes)), None, valid_boxes)
     return Lesson(classes, train, Truth(labels, teacher, boxes), labelled, valid, valid_truth, test)
+
+
+def require_unchanged(data: Manifest) -> None:
+    """Make sure that the picture files are what they were when the manifest was made.
+
+    Raises:
+        UsageError: One is gone, or has changed.
+    """
+    for row, (path, digest) in enumerate(zip(data.paths, data.column("sha256"), strict=True)):
+        file = data.file(row)
+        if file != data.root / path or digest is None:
+            continue  # a digit of an idx file
+        if not file.exists():
+            raise UsageError(f"{file}, a picture of the run, is gone: put it back where it was")
+        if sha256_of(file) != digest:
+            raise UsageError(f"{file} has changed since the run began: put the picture back as it was")
 
 
 def refuse_evaluation_rows(learnt: Manifest, held_out: Manifest, mend: str) -> None:

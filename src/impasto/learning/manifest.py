@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from impasto.errors import UsageError
 from impasto.images.replace import replace_file
+from impasto.learning import idx
 from impasto.networks.names import nearest
 
 SPLITS = ("train", "valid", "test", "unlabelled")
@@ -101,8 +102,9 @@ class Manifest:
 
     def file(self, index: int) -> Path:
         """The file of a row (of an idx file, the file that holds it)."""
-        file, mark, number = self.paths[index].rpartition("#")
-        return self.root / (file if mark and number.isdecimal() else self.paths[index])
+        path = self.root / self.paths[index]
+        inside = idx.place(path)
+        return inside[0] if inside else path
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -122,7 +124,10 @@ class Manifest:
         for path, label in zip(self.paths, labels, strict=True):
             if label not in numbers:
                 known = nearest(label, list(classes))
-                raise UsageError(f"{path} has the label {label!r}, which no training picture has: there are {known}")
+                raise UsageError(
+                    f"{path} has the label {label!r}, which no training picture has: give it one of those there are "
+                    f"({known}), train on pictures of it too, or leave it out"
+                )
         return np.array([numbers[label] for label in labels], dtype=np.int64)
 
     def where(self, **equal: Any) -> Manifest:

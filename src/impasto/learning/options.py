@@ -197,7 +197,7 @@ class ClassifierOptions(BaseModel):
         return values
 
     @model_validator(mode="after")
-    def _fits_together(self) -> ClassifierOptions:
+    def _each_makes_sense(self) -> ClassifierOptions:
         for stage in self.stages:
             try:
                 parse_stage(stage)
@@ -207,14 +207,23 @@ class ClassifierOptions(BaseModel):
             raise ValueError("no stages: give one at least, as head:10")
         if isinstance(self.learning_rate, float) and self.learning_rate <= 0:
             raise ValueError(f"learning_rate is {self.learning_rate}: it must be greater than 0, or auto")
-        if self.unlabelled and not self.teachers:
-            raise ValueError("pseudo-labels need a run that gives them: add teachers RUN")
-        if self.teachers and not (self.unlabelled or self.distillation):
-            raise ValueError("teachers are given, but nothing to ask them: add unlabelled FOLDER, or distillation 0.5")
-        if self.distillation and not self.teachers:
-            raise ValueError("distillation needs a teacher: add teachers RUN")
-        if self.boxes and self.mixup:
-            raise ValueError("boxes cannot be mixed: leave mixup or boxes out")
-        if self.network.startswith("scratch:") and self.weights:
-            raise ValueError(f"{self.network} knows nothing yet: leave weights out")
         return self
+
+    def require_fit(self) -> None:
+        """Make sure that the options go together; flags alone need not, before a file's are laid under them.
+
+        Raises:
+            UsageError: They do not.
+        """
+        if self.unlabelled and not self.teachers:
+            raise UsageError("pseudo-labels need a run that gives them: add --teachers RUN")
+        if self.teachers and not (self.unlabelled or self.distillation):
+            raise UsageError(
+                "teachers are given, but nothing to ask them: add --unlabelled FOLDER or --distillation 0.5"
+            )
+        if self.distillation and not self.teachers:
+            raise UsageError("distillation needs a teacher: add --teachers RUN")
+        if self.boxes and self.mixup:
+            raise UsageError("boxes cannot be mixed: leave --mixup or --boxes out")
+        if self.network.startswith("scratch:") and self.weights:
+            raise UsageError(f"{self.network} knows nothing yet: leave --weights out")

@@ -253,10 +253,8 @@ def _levels(manifest: Manifest, index: int, preprocessing: Preprocessing) -> np.
 
 def _digit(manifest: Manifest, index: int) -> np.ndarray | None:
     """The pixels (h, w) of a row that is a picture of an idx file; None of another."""
-    file, mark, number = manifest.paths[index].rpartition("#")
-    if not mark or not number.isdecimal():
-        return None
-    return idx.read_image(manifest.root / file, int(number))
+    inside = idx.place(manifest.root / manifest.paths[index])
+    return idx.read_image(*inside) if inside else None
 
 
 def _quick(path: Path, preprocessing: Preprocessing) -> np.ndarray | None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from impasto.errors import UsageError
 from impasto.learning.classify import Download, classify
+from impasto.learning.lesson import require_unchanged
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions
-from impasto.learning.predict import DATA, MODEL
+from impasto.learning.predict import DATA, MODEL, require_classifier
 from impasto.learning.predictions import Predictions
-from impasto.learning.scan import look
 from impasto.learning.scores import score
 from impasto.learning.work import PREDICTIONS, Listen, TrainedClassifier
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.options_file import validate
-
-log = logging.getLogger("impasto")
 
 
 @dataclass(frozen=True)
@@ -67,12 +63,8 @@ def rerun(
     Raises:
         UsageError: No finished run, or pictures that have changed.
     """
-    run = RunDirectory.open(directory)
-    if run.verb != "train":
-        raise UsageError(f"{directory} is a run of `impasto {run.verb}`, not of `impasto train`")
-    if run.status != "finished":
-        raise UsageError(f"the run {directory} is not finished: go on with it by `impasto resume {directory}`")
-    _require_same_pictures(Manifest.load(run.path / DATA))
+    run = require_classifier(directory)
+    require_unchanged(Manifest.load(run.path / DATA))
     options = validate(ClassifierOptions, run.options)
     new = Path(out) if out else default_path("train", run.path.name[:60], "again", root=run.path.parent)
     result = classify(run.path / DATA, options=options, run=new, progress=progress, download=download)
@@ -90,14 +82,3 @@ def rerun(
         if there[fact].get(name) != value
     )
     return result, Difference(largest, {k: (was[k], now[k]) for k in was if k in now}, reasons)
-
-
-def _require_same_pictures(data: Manifest) -> None:
-    for row, (path, digest) in enumerate(zip(data.paths, data.column("sha256"), strict=True)):
-        file = data.file(row)
-        if file != data.root / path:
-            continue  # a digit of an idx file
-        if not file.exists():
-            raise UsageError(f"{file}, a picture of the run, is gone: put it back where it was")
-        if look(file).sha256 != digest:
-            raise UsageError(f"{file} has changed since the run: put the picture back as it was")

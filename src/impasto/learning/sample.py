@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from impasto.errors import ImpastoError, UsageError
+from impasto.learning import idx
 from impasto.learning.manifest import Manifest
 
 
@@ -91,7 +92,7 @@ def materialise(
         raise UsageError(f"{folder} exists already: name a new folder, for nothing is overwritten")
     if real.is_relative_to(os.path.realpath(manifest.root)):
         raise UsageError(f"{folder} lies within the pictures' own folder {manifest.root}: name one outside")
-    if any("#" in path and not (manifest.root / path).exists() for path in manifest.paths):
+    if any(idx.place(manifest.root / path) for path in manifest.paths):
         raise UsageError("the pictures of an idx file are no files to copy: use the manifest of the sample instead")
     beside = folder.with_name(f".impasto-{secrets.token_hex(8)}.part")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +13,17 @@ import numpy as np
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.learning import idx, phash
-from impasto.learning.layout import rows_of_folder
+from impasto.learning.layout import pictures_below, rows_of_folder
 from impasto.learning.manifest import Manifest
 from impasto.learning.tables import Columns, rows_of_table
 
 Progress = Callable[[float, str], object]
 
-__all__ = ["Columns", "Look", "look", "look_at_all", "read_data", "scan"]
+__all__ = ["Columns", "Look", "is_manifest", "list_pictures", "look", "look_at_all", "read_data", "scan"]
 
-_log = logging.getLogger(__name__)
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+
+OUTSIDE = 2  # pixels that a box may reach beyond its picture: some count from 1, or round
 
 
 class Look(NamedTuple):
@@ -56,6 +57,26 @@ def read_data(source: Path | str, *, layout: str = "auto", progress: Progress | 
     """
     source = Path(source)
     return Manifest.load(source) if is_manifest(source) else scan(source, layout=layout, progress=progress)
+
+
+def list_pictures(source: Path | str) -> Manifest:
+    """The pictures of a manifest, a table, idx files, or of a folder, whatever folders they are in there; unopened.
+
+    Raises:
+        UsageError: There is no such thing, it holds no pictures, or those of a table are not there.
+    """
+    source = Path(source)
+    if is_manifest(source):
+        return Manifest.load(source)
+    if not source.exists():
+        raise UsageError(f"{source} does not exist: check the name")
+    if files := idx.image_files(source):
+        return _rows_of_idx(files)
+    if source.is_dir():
+        return Manifest.from_rows([{"path": path} for path in pictures_below(source)], source)
+    if source.suffix.lower() in TABLES:
+        return Manifest.from_rows(*rows_of_table(source, Columns(group="", split="")))
+    raise UsageError(f"{source} holds no pictures that can be listed: a folder, a manifest, CSV or idx file does")
 
 
 def scan(
@@ -98,18 +119,17 @@ def scan(
     if not source.exists():
         raise UsageError(f"{source} does not exist: check the name")
     if files := idx.image_files(source):
-        return _scan_idx(files, progress)
+        return _measured(_rows_of_idx(files), progress)
     if source.is_dir():
         rows, base = rows_of_folder(source, layout), source
-    elif source.suffix.lower() in (".csv", ".tsv", ".txt", ".parquet", ".pq"):
+    elif source.suffix.lower() in TABLES:
         rows, base = rows_of_table(source, columns, root=Path(root) if root else None, pictures=pictures)
     else:
         raise UsageError(f"{source} is no data that can be scanned: a folder, CSV, Parquet or idx file is")
     manifest = Manifest.from_rows(rows, base)
     if pictures:
         manifest = _measured(manifest, progress)
-    if len(manifest.classes) == 1:
-        _log.warning("%s has one class only, %s: nothing can be told apart", source, manifest.classes[0])
+        _require_boxes_inside(manifest, source)
     return manifest
 
 
@@ -117,10 +137,9 @@ def look(path: Path | str) -> Look:
     """Read, hash and decode one picture's file, or ``FILE#N`` of an idx file."""
     from impasto.images import read
 
-    name, _, number = str(path).partition("#")
     try:
-        if number and not Path(path).exists():
-            return _look_at_digit(idx.read_image(name, int(number)))
+        if inside := idx.place(path):
+            return _look_at_digit(idx.read_image(*inside))
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
         return Look(None, None, None, None, f"{path} cannot be read: {error.strerror}")
@@ -153,14 +172,26 @@ def _measured(manifest: Manifest, progress: Progress | None) -> Manifest:
     for one in look_at_all(files_of(manifest), progress):
         hashes.append(None if one.thumbnail is None else _hash(one.thumbnail))
         seen.append(one._replace(thumbnail=None))  # not held for all
-    if broken := [one.error for one in seen if one.error]:
-        _log.warning("%d of %d pictures cannot be read, the first: %s", len(broken), len(seen), broken[0])
     return manifest.having(
         width=[one.width for one in seen],
         height=[one.height for one in seen],
         sha256=[one.sha256 for one in seen],
         phash=hashes,
     )
+
+
+def _require_boxes_inside(manifest: Manifest, table: Path) -> None:
+    sizes = zip(manifest.column("width"), manifest.column("height"), strict=True)
+    for line, (box, (width, height)) in enumerate(zip(manifest.column("box"), sizes, strict=True), 2):
+        if box is None or width is None:
+            continue
+        left, top, right, bottom = box
+        if min(left, top, width - right, height - bottom) < -OUTSIDE:
+            where = ", ".join(f"{side:g}" for side in box)
+            raise UsageError(
+                f"{table}, line {line}: the box {where} lies outside {manifest.paths[line - 2]}, "
+                f"which is {width}×{height} pixels: mend it, or leave it empty"
+            )
 
 
 def _hash(thumbnail: np.ndarray) -> str:
@@ -175,7 +206,7 @@ def _look_at_digit(digit: np.ndarray) -> Look:
     return Look(width, height, hashlib.sha256(digit.tobytes()).hexdigest(), phash.thumbnail(pixels), None)
 
 
-def _scan_idx(files: list[Path], progress: Progress | None) -> Manifest:
+def _rows_of_idx(files: list[Path]) -> Manifest:
     """The pictures of idx files; the files' names are their splits, where there is more than one."""
     rows: list[dict[str, Any]] = []
     for path in files:
@@ -186,7 +217,7 @@ def _scan_idx(files: list[Path], progress: Progress | None) -> Manifest:
             rows.append({"path": f"{path.name}#{number}", "label": label, "split": split})
     if not rows:
         raise UsageError(f"{files[0]} holds no pictures: download it again")
-    return _measured(Manifest.from_rows(rows, files[0].parent), progress)
+    return Manifest.from_rows(rows, files[0].parent)
 
 
 def is_manifest(source: Path) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from impasto.errors import UsageError
 from impasto.learning.manifest import Manifest
 from impasto.learning.ties import tied
+from impasto.learning.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -106,13 +107,13 @@ def _deal(rows: Manifest, bundles: np.ndarray, parts: Sequence[float], names: Se
 def _require_enough(rows: Manifest, counts: np.ndarray, names: Sequence[str]) -> None:
     sides, every = len(names), ", ".join(names) if len(names) < 5 else f"{len(names)} folds"
     has_groups = any(group is not None for group in rows.column("group"))
-    what = "pictures" if len(counts) == len(rows) else "groups" if has_groups else "pictures that are no copies"
+    what = "picture" if len(counts) == len(rows) else "group" if has_groups else "distinct picture"
     if len(counts) < sides:
-        raise UsageError(f"{len(counts)} {what} cannot be on {sides} sides ({every}): ask for fewer")
+        raise UsageError(f"{counted(len(counts), what)} cannot be on {sides} sides ({every}): ask for fewer")
     for label, having in zip(rows.classes, (counts > 0).sum(0), strict=False):
         if 0 < having < sides:
             raise UsageError(
-                f"class {label} has {having} {what}, too few to be on {sides} sides ({every}): "
+                f"class {label} has {counted(having, what)}, too few to be on {sides} sides ({every}): "
                 "get more of it, remove it, or ask for fewer sides"
             )
 

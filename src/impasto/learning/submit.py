@@ -14,6 +14,7 @@ import numpy as np
 
 from impasto.errors import UsageError
 from impasto.images.replace import replace_file, require_writable
+from impasto.learning import idx
 from impasto.learning.calibration import Calibration, Fitted, fit, naive_clip
 from impasto.learning.manifest import Manifest
 from impasto.learning.predictions import Predictions
@@ -84,11 +85,13 @@ def submit(
     paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
     if not paths:
         raise UsageError("no run to ask: give one of `impasto train classify` at least")
-    for path in paths:  # what is wrong with the last is told before the first has looked at anything
-        classifier_of(path)
+    # what is wrong with the last is told before the first has looked at anything
+    known = [classifier_of(path).description.classes for path in paths]
     require_writable(out)
     tell = progress or (lambda part, words: None)
     pictures = _pictures(test_data)
+    _header(known[0], columns)
+    _keys([str(pictures.root / path) for path in pictures.paths], known[0], id_from)
     fitted = None
     if calibrate and clip is None:
         held_out = validation(paths)
@@ -135,30 +138,41 @@ def table(
     Raises:
         UsageError: A name without the number, two pictures with the same identifier, or a header of another length.
     """
-    two = len(said.classes) == 2
-    header = list(columns) if columns else (["id", "label"] if two else ["img", *said.classes])
+    header = _header(said.classes, columns)
     wide = len(header) == 1 + len(said.classes)
-    if not wide and not (two and len(header) == 2):
-        other = ", or one for the second class" if two else ""
-        raise UsageError(
-            f"{len(header)} columns are named ({', '.join(header)}), but there is one for the picture and one for each "
-            f"of {len(said.classes)} classes ({', '.join(said.classes)}){other}"
-        )
-    rows: dict[str, tuple[str, list[float]]] = {}
-    for path, chances in zip(said.paths, probabilities.tolist(), strict=True):
-        key = identifier(path, id_from or ("number" if two else "name"))
-        if key in rows:
-            raise UsageError(
-                f"{rows[key][0]} and {path} would both be {key!r} in the submission: rename one, or choose another "
-                "--id-from"
-            )
-        rows[key] = path, chances if wide else chances[1:]
+    rows = dict(zip(_keys(said.paths, said.classes, id_from), probabilities.tolist(), strict=True))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for key in sorted(rows, key=_in_order):
-        writer.writerow([key, *(f"{chance:.{DIGITS}f}" for chance in rows[key][1])])
+        writer.writerow([key, *(f"{chance:.{DIGITS}f}" for chance in (rows[key] if wide else rows[key][1:]))])
     return text.getvalue()
+
+
+def _header(classes: Sequence[str], columns: Sequence[str] | None) -> list[str]:
+    two = len(classes) == 2
+    header = list(columns) if columns else (["id", "label"] if two else ["img", *classes])
+    if len(header) != 1 + len(classes) and not (two and len(header) == 2):
+        other = ", or one for the second class" if two else ""
+        raise UsageError(
+            f"{len(header)} columns are named ({', '.join(header)}), but there is one for the picture and one for each "
+            f"of {len(classes)} classes ({', '.join(classes)}){other}"
+        )
+    return header
+
+
+def _keys(paths: Sequence[str], classes: Sequence[str], id_from: IdFrom | None) -> list[str]:
+    """What each picture is known by, which is another for each."""
+    keys: dict[str, str] = {}
+    for path in paths:
+        key = identifier(path, id_from or ("number" if len(classes) == 2 else "name"))
+        if key in keys:
+            raise UsageError(
+                f"{keys[key]} and {path} would both be {key!r} in the submission: rename one, or choose another "
+                "--id-from"
+            )
+        keys[key] = path
+    return list(keys)
 
 
 def identifier(path: str, id_from: IdFrom) -> str:
@@ -177,8 +191,8 @@ def identifier(path: str, id_from: IdFrom) -> str:
         case "stem":
             return PurePath(name).stem
         case "number":
-            _, mark, digit = name.rpartition("#")  # of an idx file's picture, its place
-            numbers = [digit] if mark and digit.isdecimal() else re.findall(r"\d+", PurePath(name).stem)
+            inside = idx.place(path)
+            numbers = [inside[1]] if inside else re.findall(r"\d+", PurePath(name).stem)
             if not numbers:
                 raise UsageError(f"{path} has no number in its name: give --id-from name or stem")
             return str(int(numbers[-1]))
@@ -205,11 +219,11 @@ def validation(runs: Sequence[Path]) -> Manifest:
 
 
 def _pictures(data: Manifest | Path | str) -> Manifest:
-    """Those of a folder, whatever folders they are in, without labels."""
+    """Those of a manifest, or of a folder, whatever folders they are in, without labels."""
     if not isinstance(data, Manifest):
-        from impasto.learning.scan import scan
+        from impasto.learning.scan import list_pictures
 
-        data = scan(data, pictures=False)
+        data = list_pictures(data)
     if not len(data):
         raise UsageError("there are no pictures to submit: give the folder that the test pictures are in")
     nothing = [None] * len(data)

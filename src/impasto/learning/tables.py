@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -84,9 +85,13 @@ def _read(table: Path) -> tuple[list[str], list[dict[str, Any]]]:
             head = file.readline()
             file.seek(0)
             separator = max(",;\t", key=head.count)
-            reader = csv.DictReader(file, delimiter=separator)
+            reader = csv.DictReader(file, delimiter=separator, strict=True)
             return list(reader.fieldnames or []), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise UsageError(
+            f"{table}, line {reader.reader.line_num}: {error}; is a quotation mark not closed, or not doubled?"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{table} cannot be read as a CSV file in UTF-8: {error}") from error
 
 
@@ -139,6 +144,8 @@ def _box(table: Path, line: int, values: list[Any]) -> list[float] | None:
         return None
     try:
         left, top, right, bottom = (float(text or "none") for text in texts)
+        if not all(map(math.isfinite, (left, top, right, bottom))):
+            raise ValueError
     except ValueError as error:
         raise UsageError(f"{table}, line {line}: the box {', '.join(map(str, values))} is not four numbers") from error
     if not (left < right and top < bottom):

@@ -37,6 +37,8 @@ def rebuild(
     Raises:
         UsageError: A verb of another version, inputs that were in memory, or that cannot be found.
     """
+    if verb == "train":
+        raise UsageError(f"{name} is a run of a classifier: impasto.learning.classify.resume goes on with it")
     if verb not in ("stylize", "texture", "invert"):
         raise UsageError(f"{name} was made by {verb!r}, which this version cannot do again")
     if not all(one.path for one in inputs):

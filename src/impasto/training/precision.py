@@ -19,12 +19,12 @@ def fabric_for(device: torch.device, precision: PrecisionName = "32-true") -> Fa
 
     Fabric itself exchanges ``16-mixed`` for ``bf16-mixed`` on a processor; here what is asked for is what is done.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from lightning_fabric import Fabric
         from lightning_fabric.plugins.precision.amp import MixedPrecision
 
+        logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # which its import has set to INFO
         devices = [device.index or 0] if device.type == "cuda" else 1
         if precision == "16-mixed":
             mixed = MixedPrecision("16-mixed", device.type)

@@ -23,6 +23,7 @@ from impasto.learning.predictions import Predictions
 from impasto.learning.report import report
 from impasto.runs.directory import RunDirectory
 
+NAN = float("nan")
 ODD = '<img src=x onerror=alert(1)> & "q" \'s.png'
 
 
@@ -124,6 +125,25 @@ def test_what_a_run_does_not_have_is_left_out(make_run: Callable[..., Path]) -> 
 def test_without_a_test_split_the_page_says_that_it_judges_by_validation(make_run: Callable[..., Path]) -> None:
     text, _ = checked(report(make_run(splits=("train", "valid") * 45)))
     assert "of 45 validation pictures" in text and "no labelled test split" in text
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        ((0.1, 0.0, 0.2), "gain +0.100 (+0.000 to +0.200)"),
+        ((0.1, NAN, NAN), "gain +0.100."),
+        ((NAN,) * 3, "cannot be told"),
+    ],
+)
+def test_a_gain_without_an_interval_is_no_nan(
+    gain: tuple[float, float, float], words: str, make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from impasto.learning.report import contents
+
+    real = contents.fit
+    monkeypatch.setattr(contents, "fit", lambda rows: replace(real(rows), gain=Interval(*gain)))
+    page = report(make_run()).read_text()
+    assert words in page and "+nan" not in page
 
 
 def test_five_right_pictures_and_no_wrong_one_are_enough(make_run: Callable[..., Path]) -> None:

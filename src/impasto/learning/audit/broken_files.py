@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from impasto.learning.audit.evidence import Evidence
-from impasto.learning.audit.finding import Finding, counted
+from impasto.learning.audit.finding import Finding
+from impasto.learning.wording import counted
 
 
 def broken_files(evidence: Evidence) -> list[Finding]:

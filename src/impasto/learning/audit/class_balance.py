@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from impasto.learning.audit.evidence import Evidence
-from impasto.learning.audit.finding import Finding, counted, some
+from impasto.learning.audit.finding import Finding, some
+from impasto.learning.wording import counted
 
 UNEVEN = 3.0  # times as many pictures in the largest class as in the smallest: accuracy then flatters
 TINY = 10  # pictures to learn a class from; a rule of thumb

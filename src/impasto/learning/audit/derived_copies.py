@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from impasto.learning.audit.evidence import Evidence
-from impasto.learning.audit.finding import Finding, about, counted
+from impasto.learning.audit.finding import Finding, about
+from impasto.learning.wording import counted
 
 
 def derived_copies(evidence: Evidence) -> list[Finding]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from impasto.learning.audit.evidence import Evidence
-from impasto.learning.audit.finding import Finding, about, counted, some
+from impasto.learning.audit.finding import Finding, about, some
+from impasto.learning.wording import counted
 
 
 def exact_duplicates(evidence: Evidence) -> list[Finding]:

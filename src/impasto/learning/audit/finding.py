@@ -44,12 +44,3 @@ def some(names: Iterable[object], most: int = 3) -> str:
     every = [str(name) for name in names]
     rest = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + rest
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "picture"), counted(2, "class")
-    ('1 picture', '2 classes')
-    """
-    return f"{count:,} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")

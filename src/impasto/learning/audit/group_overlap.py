@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from impasto.learning.audit.evidence import Evidence
-from impasto.learning.audit.finding import Finding, about, counted, some
+from impasto.learning.audit.finding import Finding, about, some
+from impasto.learning.wording import counted
 
 
 def group_overlap(evidence: Evidence) -> list[Finding]:

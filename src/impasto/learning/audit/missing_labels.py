@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from impasto.learning.audit.evidence import JUDGES, Evidence
-from impasto.learning.audit.finding import Finding, counted, some
+from impasto.learning.audit.finding import Finding, some
+from impasto.learning.wording import counted
 
 
 def missing_labels(evidence: Evidence) -> list[Finding]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from impasto.learning import phash
 from impasto.learning.audit.evidence import Evidence
-from impasto.learning.audit.finding import Finding, about, counted
+from impasto.learning.audit.finding import Finding, about
+from impasto.learning.wording import counted
 
 
 def near_duplicates(evidence: Evidence) -> list[Finding]:

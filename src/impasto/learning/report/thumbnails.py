@@ -6,12 +6,12 @@ import base64
 import io
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from impasto.errors import ImpastoError
+from impasto.learning import idx
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Preprocessing, read_pixels
 
@@ -78,11 +78,8 @@ class Thumbnails:
     def _size(self, row: int) -> tuple[int, int]:
         """Width and height of the upright picture."""
         path = self._paths[row]
-        file, mark, number = path.rpartition("#")
-        if mark and number.isdecimal():
-            from impasto.learning.idx import read_image
-
-            height, width = read_image(Path(file), int(number)).shape
+        if inside := idx.place(path):
+            height, width = idx.read_image(*inside).shape
             return width, height
         try:
             with Image.open(path) as image:
