@@ -94,7 +94,7 @@ def test_no_run_is_refused(folder):
 
 def test_a_run_of_another_verb_is_refused(folder):
     RunDirectory.create("run", verb="train", options={}, manifest={"inputs": [], "networks": {}, "made_with": {}})
-    with pytest.raises(UsageError, match="'train'"):
+    with pytest.raises(UsageError, match="is a run of a classifier: impasto.learning.classify.resume"):
         resume("run")
 
 

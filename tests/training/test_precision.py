@@ -59,6 +59,7 @@ def test_fabric_says_nothing() -> None:
 
 
 @pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("index", [None, 0])
 def test_the_device_is_the_one_that_was_named(index: int | None) -> None:
     device = torch.device("cuda", index) if index is not None else torch.device("cuda")
