@@ -109,7 +109,7 @@ class ClassifierOptions(BaseModel):
         tuple[str, ...],
         BeforeValidator(_several),
         Field(description="Chance changes of the training pictures: flip, rotate:10, zoom:0.1, brightness:0.2; none."),
-    ] = ("flip",)
+    ] = ("flip", "zoom")
     copies: Annotated[
         int,
         Field(
@@ -117,7 +117,7 @@ class ClassifierOptions(BaseModel):
             le=100,
             description="Copies, one of them plain, of which activations are precomputed for a frozen network.",
         ),
-    ] = 2
+    ] = 3
     precompute: Annotated[
         bool, Field(description="Compute the activations of a frozen network once, not in each epoch.")
     ] = True
