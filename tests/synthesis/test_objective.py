@@ -350,7 +350,7 @@ def test_in_a_process_whose_memory_is_really_full_the_work_goes_on(tmp_path: Pat
     script.write_text(SCRIPT)
     # so that what is freed goes back to the system at once, and counts no more towards the limit
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1000000", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, script, "100"], capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run([sys.executable, script, "200"], capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
     tiles, side, error = done.stdout.split()
     assert int(tiles) > 1 and int(side) < 800 and float(error) < 1e-5

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -31,6 +32,8 @@ class Voice:
 
 
 QUIET = Voice()
+
+GRACE = 3.0  # seconds that the other processes stay: torchrun ends all when one has ended, and the first has to speak
 
 
 def first_process() -> bool:
@@ -66,6 +69,7 @@ def complain(error: BaseException | str, *, as_json: bool = False, kind: str = "
     All of torchrun's processes find the same wrong, and the first tells it; what is a process's ``own``, it tells.
     """
     if not (own or first_process()):
+        time.sleep(GRACE)
         return
     line = " ".join(str(error).split())
     if own and os.environ.get("WORLD_SIZE", "1") != "1":

@@ -198,14 +198,10 @@ def augment_search(
     if chosen:  # what was chosen for its luck on these folds has none on others
         fresh = seed + repeats
         confirmed = trial(chosen, attempt(chosen, fresh), attempt((), fresh))
-    order = Order(targets[_learnt_rows(len(data), k)], batch_size=32)
+    learnt = len(data) - len(data) // k  # rows, when one of the folds is held out
+    steps = epochs * Order(targets[:learnt]).steps
     trials = (trial((), plain, plain), *(result for _, result in alone), *combined)
-    return Search(trials, confirmed, epochs * order.steps)
-
-
-def _learnt_rows(count: int, k: int) -> np.ndarray:
-    """As many rows as a head learns from when one of k folds is held out."""
-    return np.arange(count - count // k)
+    return Search(trials, confirmed, steps)
 
 
 def _judge(

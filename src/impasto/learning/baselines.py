@@ -112,8 +112,7 @@ def small_pixels(manifest: Manifest, *, progress: Callable[[float, str], object]
 
     pictures = Pictures(manifest, Preprocessing(SIDE, "squish"), memory_bytes=0)
     rows = np.empty((len(manifest), 3 * SIDE * SIDE), dtype=np.float32)
-    batches = np.array_split(np.arange(len(manifest)), -(-len(manifest) // 64)) if len(manifest) else []
-    for at, pixels in pictures.stream(batches):
+    for at, pixels in pictures.in_order():
         rows[at] = pixels.numpy().reshape(len(at), -1) / np.float32(255)
         if progress:
             progress((at[-1] + 1) / len(manifest), "small pictures for the baselines")

@@ -18,7 +18,7 @@ from impasto.learning.stages import require
 from impasto.learning.work import READING, Listen, TrainedClassifier, teller, work
 from impasto.networks.device import pick_device
 from impasto.networks.weights import sha256_of
-from impasto.runs.circumstances import circumstances
+from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import validate
@@ -104,25 +104,22 @@ def resume(
         if run.status == "finished":
             raise UsageError(f"the run {directory} is finished: its report is {run.path / 'report' / 'index.html'}")
         options = validate(ClassifierOptions, run.options)
-        if (run.path / DATA).exists():
+        kept = (run.path / DATA).exists()
+        if kept:
             data = Manifest.load(run.path / DATA)
             require_unchanged(data)
         else:  # killed before it was written
             data = prepare(read_data(Path(run.manifest["source"])), options)
         if data.sha256 != run.manifest["data"]:
             raise UsageError(f"the pictures of {run.manifest['source']} are not those the run {directory} began with")
-        data.save(run.path / DATA)
+        if not kept:
+            data.save(run.path / DATA)
         lesson, model = begin_with(data, options, download)
         if model.network.sha256 != run.manifest["networks"][options.network]:
             raise UsageError(f"the weights of {options.network} are not those that the run {directory} began with")
         if _weights_of(options.teachers) != run.manifest["teachers"]:
             raise UsageError(f"a teacher of the run {directory} was trained again since it began: begin another run")
-        for name, was in run.manifest["made_with"].items():
-            if (now := circumstances(pick_device(options.device)).get(name)) != was:
-                log.warning(
-                    "%s was %s when the run began and is %s: the weights may differ in their last digits",
-                    name, was, now,
-                )  # fmt: skip
+        warn_of_changes(run.manifest["made_with"], circumstances(pick_device(options.device)), "weights")
         return work(run, data, lesson, model, options, progress)
 
 

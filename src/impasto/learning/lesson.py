@@ -17,7 +17,7 @@ from impasto.learning.box_truth import boxes_of
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions
 from impasto.learning.pictures import Preprocessing
-from impasto.learning.predict import DATA, predict, require_classifier
+from impasto.learning.predict import lesson_of, predict, require_classifier
 from impasto.learning.scan import read_data
 from impasto.learning.split import split
 from impasto.learning.tasks import Truth
@@ -222,11 +222,8 @@ def _require_honest_teachers(teachers: Sequence[Path], held_out: Manifest) -> No
     while waiting:
         run = waiting.pop()
         require_classifier(run)
-        learnt = Manifest.load(run / DATA)
-        splits = learnt.column("split")
-        learnt = learnt.take([row for row, name in enumerate(splits) if name in ("train", "unlabelled")])
         mend = f"the teacher {run} has learnt from it: split the data once (`impasto data split`), train both on that"
-        refuse_evaluation_rows(learnt, held_out, mend)
+        refuse_evaluation_rows(lesson_of(run), held_out, mend)
         asked.add(run.resolve())
         theirs = [Path(one) for one in RunDirectory.open(run).options.get("teachers", ())]
         waiting += [one for one in theirs if one.exists() and one.resolve() not in asked]

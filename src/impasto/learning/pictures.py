@@ -179,6 +179,15 @@ class Pictures:
         """
         return next(self.stream([indices]))[1]
 
+    def in_order(self, batch_size: int = 64) -> Iterator[tuple[np.ndarray, UInt8[Tensor, "b 3 s s"]]]:
+        """All rows with their pictures, in their order, in batches of sizes that differ by one at most.
+
+        Raises:
+            UsageError: One is missing or broken.
+        """
+        rows = np.arange(len(self))
+        return self.stream(np.array_split(rows, -(-len(rows) // batch_size)) if len(rows) else [])
+
     def stream(
         self, batches: Iterable[Indices], ahead: int = 2
     ) -> Iterator[tuple[np.ndarray, UInt8[Tensor, "b 3 s s"]]]:

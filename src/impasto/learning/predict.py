@@ -94,12 +94,14 @@ def require_classifier(run: Path | str) -> RunDirectory:
 
 def learnt_from(runs: Sequence[Path | str], data: Manifest) -> list[bool]:
     """For each row, whether one of the runs has learnt from it, and so is no judge of them."""
-    learnt = set()
-    for run in runs:
-        rows = Manifest.load(Path(run) / DATA)
-        pairs = zip(rows.column("sha256"), rows.column("split"), strict=True)
-        learnt |= {digest for digest, name in pairs if name in ("train", "unlabelled")}
+    learnt = {digest for run in runs for digest in lesson_of(run).column("sha256")}
     return [digest in learnt for digest in data.column("sha256")]
+
+
+def lesson_of(run: Path | str) -> Manifest:
+    """The rows that a run has learnt from, with labels or without."""
+    rows = Manifest.load(Path(run) / DATA)
+    return rows.take([row for row, name in enumerate(rows.column("split")) if name in ("train", "unlabelled")])
 
 
 def look(
@@ -124,8 +126,7 @@ def look(
     model.to(device).eval()
     logs, embeddings, boxes = [], [], []
     done = 0
-    rows = np.arange(len(data))
-    for batch, levels in pictures.stream(np.array_split(rows, -(-len(rows) // batch_size)) if len(rows) else []):
+    for batch, levels in pictures.in_order(batch_size):
         with torch.inference_mode():
             images = levels.to(device).float().div_(255)
             activations = model.activations(images)
@@ -140,7 +141,7 @@ def look(
                 boxes.append(answer.boxes.float().cpu())
         done += len(batch)
         if tell:
-            tell(done / len(rows), f"looking at picture {done} of {len(rows)}")
+            tell(done / len(data), f"looking at picture {done} of {len(data)}")
     known = data.column("box")
     true_boxes = None
     if boxes and any(box is not None for box in known):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -105,16 +105,11 @@ class ActivationTask:
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Of an epoch, from the ``start``-th on."""
         for step, rows in enumerate(self.order.batches(epoch)[start:], start):
-            inputs, rank = [], np.empty(len(rows), dtype=np.int64)
             which = (rows + epoch) % self.copies
-            at = 0
-            for copy in np.unique(which):
-                places = np.flatnonzero(which == copy)
-                inputs.append(self.read(rows[places], int(copy)))
-                rank[places] = np.arange(at, at + len(places))
-                at += len(places)
-            stacked = torch.cat(inputs)[torch.from_numpy(rank)].to(self.device)
-            batch = Batch(stacked, self.truth.at(rows).to(self.device))
+            read = torch.cat([self.read(rows[which == copy], int(copy)) for copy in np.unique(which)])
+            in_order = np.argsort(np.argsort(which, kind="stable"))  # they were read copy after copy
+            inputs = read[torch.from_numpy(in_order)].to(self.device)
+            batch = Batch(inputs, self.truth.at(rows).to(self.device))
             yield mixed_up(batch, self.criterion.mixup, self.order.seed, epoch, step)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -149,7 +144,6 @@ class PictureTask:
     held_out: tuple[Pictures, Truth] | None
     augmentations: tuple[Augmentation, ...] = ()
     first_epoch: int = 0
-    batch_size: int = field(default=64)
 
     @property
     def steps(self) -> int:
@@ -179,13 +173,12 @@ class PictureTask:
         if self.held_out is None:
             return {}
         pictures, truth = self.held_out
-        return measured(list(answers(model, pictures, self.device, self.batch_size)), truth)
+        return measured(list(answers(model, pictures, self.device)), truth)
 
 
 def answers(model: nn.Module, pictures: Pictures, device: torch.device, batch_size: int = 64) -> Iterator[Answer]:
     """What a model says of all pictures in order, on the CPU; the model is as the caller has set it."""
-    rows = np.arange(len(pictures))
-    for _, levels in pictures.stream(np.array_split(rows, -(-len(rows) // batch_size) or 1)):
+    for _, levels in pictures.in_order(batch_size):
         answer = model(levels.to(device).float().div_(255))
         boxes = None if answer.boxes is None else answer.boxes.float().cpu()
         yield Answer(answer.logits.float().cpu(), boxes)

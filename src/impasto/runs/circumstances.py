@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+from collections.abc import Mapping
 
 import torch
 
 from impasto import __version__
+
+log = logging.getLogger("impasto")
 
 
 def circumstances(device: torch.device, processes: int = 1) -> dict[str, str]:
@@ -19,3 +23,13 @@ def circumstances(device: torch.device, processes: int = 1) -> dict[str, str]:
         "processes": str(processes),
         "machine": platform.machine(),
     }
+
+
+def warn_of_changes(was: Mapping[str, str], now: Mapping[str, str], what: str) -> None:
+    """Warn of each circumstance that is not as it was when a run began: ``what`` may differ in the last digits."""
+    for name, before in was.items():
+        if (here := now.get(name)) != before:
+            log.warning(
+                "%s was %s when the run began and is %s: the %s may differ in %s last digits",
+                *(name, before, here, what, "their" if what.endswith("s") else "its"),
+            )

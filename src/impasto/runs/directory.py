@@ -73,7 +73,7 @@ class RunDirectory:
             }
             replace_file(path / "options.yaml", text.encode())
             run = cls(path, yaml.safe_load(text), {})
-            run._note(**{**known, **manifest, **known})  # the last: it makes the directory a run
+            run.note(**{**known, **manifest, **known})  # the last: it makes the directory a run
         return run
 
     @classmethod
@@ -129,7 +129,7 @@ class RunDirectory:
         with _locked(self.path):
             self.manifest = RunDirectory.open(self.path).manifest  # another may have been at work since
             if self.status == "interrupted":
-                self._note(status="running")
+                self.note(status="running")
             try:
                 yield self
             except KeyboardInterrupt as stop:
@@ -138,7 +138,7 @@ class RunDirectory:
             finally:
                 if self.status == "running":
                     with suppress(ImpastoError):  # the error that brought us here says more
-                        self._note(status="interrupted")
+                        self.note(status="interrupted")
 
     def log(self, record: dict[str, Any]) -> None:
         """Append a record to ``metrics.jsonl``.
@@ -180,7 +180,7 @@ class RunDirectory:
         except OSError as error:
             raise ImpastoError(f"{path} cannot be read: {error.strerror}") from error
         name = str(path.relative_to(self.path) if path.is_relative_to(self.path) else path)
-        self._note(**{**facts, "status": "finished", "output": name, "sha256": digest})
+        self.note(**{**facts, "status": "finished", "output": name, "sha256": digest})
 
     def note(self, **facts: Any) -> None:
         """Add facts of the verb's own to the manifest.
@@ -188,9 +188,6 @@ class RunDirectory:
         Raises:
             ImpastoError: The disk is full.
         """
-        self._note(**facts)
-
-    def _note(self, **facts: Any) -> None:
         self.manifest = write_manifest(self.path / "manifest.json", {**self.manifest, **facts})
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from impasto.errors import UsageError
-from impasto.runs.circumstances import circumstances
+from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory
 from impasto.runs.recipe import Input
 from impasto.synthesis.crafts import rebuild
 from impasto.synthesis.processes import rank, world
 from impasto.synthesis.run import work_in
 from impasto.synthesis.session import Download, Listener, SynthesisResult, listening, make
-
-log = logging.getLogger("impasto")
 
 
 def resume(
@@ -53,11 +50,7 @@ def resume(
         for name, sha256 in run.manifest["networks"].items():
             if name in craft.networks and craft.networks[name].sha256 != sha256:
                 raise UsageError(f"the weights of {name} are not those that the run {directory} began with")
-        for name, was in run.manifest["made_with"].items():
-            if (now := circumstances(craft.device, world()).get(name)) != was:
-                log.warning(
-                    "%s was %s when the run began and is %s: the picture may differ in its last digits", name, was, now
-                )
+        warn_of_changes(run.manifest["made_with"], circumstances(craft.device, world()), "picture")
         if rank() > 0:
             return make(craft, progress=progress, run=run), Path(run.manifest["picture"])
         return work_in(run, craft, progress, preview), Path(run.manifest["picture"])
