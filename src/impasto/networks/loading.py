@@ -112,9 +112,9 @@ def _torchvision(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -
     if not whole:
         layers = module.features[: max(depths) + 2]  # and the ReLU after the last convolution
         module.features = layers if isinstance(layers[-1], nn.ReLU) else layers[:-1]
-    for part in ("avgpool", "classifier"):
-        if not whole or not any(key.startswith("classifier.") for key in state):
-            setattr(module, part, nn.Identity())
+    classifies = whole and any(key.startswith("classifier.") for key in state)
+    if not classifies:
+        module.avgpool = module.classifier = nn.Identity()
     for layer in module.modules():
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # else the tap of a convolution would show what the ReLU made of it
@@ -129,6 +129,7 @@ def _torchvision(entry: catalogue.Entry, state: dict[str, Tensor], path: Path) -
         aliases=aliases,
         style_taps=tuple(tap for tap in entry.style_taps if tap in there),
         content_taps=tuple(tap for tap in entry.content_taps if tap in there) or (_last_relu(trunk, aliases),),
+        classes=tuple(models.get_model_weights(entry.name).DEFAULT.meta["categories"]) if classifies else (),
         sha256=sha256_of(path),
     )
 
@@ -161,8 +162,20 @@ def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, i
         std=tuple(settings["std"]),
         style_taps=tuple(stages),
         content_taps=tuple(stages[-2:-1] or stages),
+        classes=_timm_classes(module),
         sha256=sha256_of(path),
     )
+
+
+def _timm_classes(module: nn.Module) -> tuple[str, ...]:
+    """What the scores of a network of timm stand for: ImageNet's names where there are as many, else numbers."""
+    from timm.data import ImageNetInfo, infer_imagenet_subset  # type: ignore[attr-defined]
+
+    count = int(getattr(module, "num_classes", 0) or 0)
+    subset = infer_imagenet_subset(module)
+    if subset is None:
+        return tuple(f"class {index}" for index in range(count))
+    return tuple(ImageNetInfo(subset).index_to_description(index) for index in range(count))
 
 
 def timm_weights(model: str) -> WeightsFile:

@@ -26,6 +26,7 @@ class Network:
         aliases: The field's names for some layers, ``relu3_1`` and so on, to their module paths.
         style_taps: Taps whose statistics describe a style well.
         content_taps: Taps whose activations keep what a picture shows.
+        classes: What the scores of its output stand for, when it is a classifier; else empty.
         sha256: Hash of the weights file.
         metrics: By tap, a matrix (C, C) in which activations are to be compared: distances between M·f are distances
             between its teacher's activations. Only a student has them.
@@ -40,6 +41,7 @@ class Network:
     aliases: dict[str, str] = field(default_factory=dict)
     style_taps: tuple[str, ...] = ()
     content_taps: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     sha256: str = ""
     metrics: dict[str, Tensor] = field(default_factory=dict)
     geometry: dict[str, TapGeometry] = field(default_factory=dict, compare=False, repr=False)
@@ -62,7 +64,8 @@ class Network:
 
     def tap_names(self) -> list[str]:
         """Every name that :class:`Taps` accepts, the field's names first, each in running order."""
-        return [*self.aliases, *(name for name, _ in self.module.named_modules() if name)]
+        output = ["output"] if self.classes else []
+        return [*self.aliases, *(name for name, _ in self.module.named_modules() if name), *output]
 
 
 def chain(module: nn.Module, *parts: str) -> tuple[tuple[str, nn.Module], ...]:

@@ -1,6 +1,6 @@
 """Taps: the activations of chosen layers of a network, for one picture or many."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float
@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.networks.geometry import TapGeometry, measure
+from impasto.networks.hooks import After, hooked
 from impasto.networks.names import nearest
 from impasto.networks.network import Network
 
 PIXELS = "pixels"
+OUTPUT = "output"
 
 
 class Taps:
@@ -26,26 +28,31 @@ class Taps:
     def __init__(self, network: Network, names: Iterable[str]) -> None:
         """Choose layers of ``network`` by the field's names (``relu3_1``) or by module path (``features.11``).
 
-        ``pixels`` is the picture itself, in [0, 1]: the tap before any layer.
+        ``pixels`` is the picture itself, in [0, 1]: the tap before any layer. ``output`` is what a classifier says,
+        (B, classes): its scores before the softmax.
 
         Raises:
-            UsageError: A name that the network does not have; the message lists the nearest right ones.
+            UsageError: A name that the network does not have; the message lists the nearest right ones. Or the output
+                of a network that is no classifier.
         """
         self.network = network
         self.names = tuple(dict.fromkeys(names))
         modules = dict(network.module.named_modules())
         self._paths: dict[str, str] = {}
         for name in self.names:
-            if name == PIXELS:
+            if name in (PIXELS, OUTPUT):
                 continue
             path = network.aliases.get(name, name)
             if not path or path not in modules:
                 raise UsageError(f"{network.name} has no tap {name!r}: it has {nearest(name, network.tap_names())}")
             self._paths[name] = path
         self._modules = {path: modules[path] for path in self._paths.values()}
-        self._chain = _chain_to(network, set(self._modules))
+        self._whole = OUTPUT in self.names
+        if self._whole and not network.classes:
+            raise UsageError(f"{network.name} is no classifier: choose one, squeezenet1_0 or another")
+        self._chain = () if self._whole else _chain_to(network, set(self._modules))
         order = list(modules)
-        self._deepest = max(self._paths, key=lambda name: order.index(self._paths[name]), default="")
+        self._deepest = max(self._paths, key=lambda name: order.index(self._paths[name]), default=OUTPUT)
 
     def __call__(self, image: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, "b c h_l w_l"]]:
         """Activations by tap name, for pictures in [0, 1]; normalisation is the network's own affair.
@@ -54,7 +61,7 @@ class Taps:
             UsageError: The picture is too small to reach one of the taps.
         """
         pixels = {PIXELS: image} if PIXELS in self.names else {}
-        if not self._paths:
+        if not self._paths and not self._whole:
             return pixels
         if self._chain and image.device.type in ("cpu", "cuda"):
             image = image.contiguous(memory_format=torch.channels_last)
@@ -70,7 +77,8 @@ class Taps:
             raise UsageError(
                 f"a picture of {size} pixels is too small for {self.network.name} to {self._deepest}"
             ) from error
-        return pixels | {name: found[path] for name, path in self._paths.items()}
+        output = {OUTPUT: found[""]} if self._whole else {}
+        return pixels | {name: found[path] for name, path in self._paths.items()} | output
 
     def geometry(self) -> dict[str, TapGeometry]:
         """Stride and receptive field of each tap, measured on the network itself, once."""
@@ -90,25 +98,27 @@ class Taps:
         return found
 
     def _run_hooked(self, image: Tensor) -> dict[str, Tensor]:
+        """Activations by module path; the network's whole output has the empty one."""
         found: dict[str, Tensor] = {}
+        enough = _DeepEnough()
 
-        def catch(path: str) -> Callable[[nn.Module, object, Tensor], None]:
-            def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-                # a copy, because the next layer may work in place; the graph runs through it
-                found[path] = _as_map(output.clone(), self.network.module, image)
-                if len(found) == len(self._modules):
-                    raise _DeepEnough
+        def catch(path: str) -> After:
+            def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+                found[path] = as_map(output, self.network.module, image)
+                if len(found) == len(self._modules) and not self._whole:
+                    raise enough
+                return output.clone()  # the next layer may work in place: on a copy, through which the graph runs
 
             return hook
 
-        handles = [module.register_forward_hook(catch(path)) for path, module in self._modules.items()]
-        try:
-            self.network.module(image)
-        except _DeepEnough:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
+        with hooked(self.network.module, {path: catch(path) for path in self._modules}):
+            try:
+                output = self.network.module(image)
+            except _DeepEnough as stop:
+                if stop is not enough:  # of taps within which these run
+                    raise
+            else:
+                found[""] = output
         if missing := [name for name, path in self._paths.items() if path not in found]:
             raise UsageError(f"{self.network.name} never runs {', '.join(missing)}: choose a layer that it runs")
         return found
@@ -126,7 +136,7 @@ def _chain_to(network: Network, paths: set[str]) -> tuple[tuple[str, nn.Module],
     return network.trunk[: max(depths[path] for path in paths) + 1]
 
 
-def _as_map(output: Tensor, module: nn.Module, image: Tensor) -> Tensor:
+def as_map(output: Tensor, module: nn.Module, image: Tensor) -> Tensor:
     """The tokens of a transformer, (B, prefix + N, C), as the map (B, C, h, w) they stand for; a map as it is.
 
     Of timm's networks that put channels last, (B, h, w, C), they are put where all others have them.
