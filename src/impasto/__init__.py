@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING
 from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
+    from impasto.inspection.atlas.build import atlas
+    from impasto.inspection.attribution.explain import explain
+    from impasto.inspection.dream import dream
+    from impasto.inspection.fool import fool
+    from impasto.inspection.options import DreamOptions, VisualizationOptions
+    from impasto.inspection.visualize import visualize
     from impasto.images import Picture, read, write
     from impasto.learning.classify import classify
     from impasto.learning.options import ClassifierOptions
@@ -25,13 +31,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ClassifierOptions": "impasto.learning.options",
+    "DreamOptions": "impasto.inspection.options",
     "InversionOptions": "impasto.synthesis.options",
     "Picture": "impasto.images",
     "StyleTransferOptions": "impasto.synthesis.options",
     "SynthesisResult": "impasto.synthesis.session",
     "TextureOptions": "impasto.synthesis.options",
     "TrainedClassifier": "impasto.learning.work",
+    "VisualizationOptions": "impasto.inspection.options",
+    "atlas": "impasto.inspection.atlas.build",
     "classify": "impasto.learning.classify",
+    "dream": "impasto.inspection.dream",
+    "explain": "impasto.inspection.attribution.explain",
+    "fool": "impasto.inspection.fool",
     "invert": "impasto.synthesis.invert",
     "plan": "impasto.synthesis.plan",
     "predict": "impasto.learning.predict",
@@ -41,11 +53,13 @@ _HOMES = {
     "stylize": "impasto.synthesis.stylize",
     "stylize_batch": "impasto.synthesis.batch",
     "texture": "impasto.synthesis.texture",
+    "visualize": "impasto.inspection.visualize",
     "write": "impasto.images",
 }
 
 __all__ = [
     "ClassifierOptions",
+    "DreamOptions",
     "ImpastoError",
     "InversionOptions",
     "Picture",
@@ -54,7 +68,12 @@ __all__ = [
     "TextureOptions",
     "TrainedClassifier",
     "UsageError",
+    "VisualizationOptions",
+    "atlas",
     "classify",
+    "dream",
+    "explain",
+    "fool",
     "invert",
     "plan",
     "predict",
@@ -64,6 +83,7 @@ __all__ = [
     "stylize",
     "stylize_batch",
     "texture",
+    "visualize",
     "write",
 ]
 

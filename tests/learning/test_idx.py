@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from impasto.errors import UsageError
-from impasto.learning import idx
+from impasto.images import idx
 from impasto.learning.scan import scan
 
 

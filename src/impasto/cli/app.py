@@ -8,13 +8,22 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from impasto import __version__
+from impasto.cli.activations import activations
+from impasto.cli.atlas import atlas
 from impasto.cli.augment_search import augment_search
 from impasto.cli.data import data
 from impasto.cli.demo import demo
+from impasto.cli.dream import dream
+from impasto.cli.embed import embed
 from impasto.cli.evaluate import evaluate
+from impasto.cli.explain import explain
 from impasto.cli.features import features
+from impasto.cli.fool import fool
 from impasto.cli.invert import invert
+from impasto.cli.landscape import landscape
+from impasto.cli.neighbours import neighbours
 from impasto.cli.networks import networks
+from impasto.cli.patches import patches
 from impasto.cli.recipes import rerun, resume, show
 from impasto.cli.report import report
 from impasto.cli.runs import runs
@@ -25,6 +34,7 @@ from impasto.cli.surgery import surgery
 from impasto.cli.terminal import Warnings, complain
 from impasto.cli.texture import texture
 from impasto.cli.train import train
+from impasto.cli.visualize import visualize
 from impasto.errors import ImpastoError, UsageError
 
 HELP = "Paint with pretrained image networks, and retrain them."
@@ -52,7 +62,29 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, stylize, texture, invert, resume, rerun, show, augment_search, evaluate, report, submit):
+for command in (
+    demo,
+    stylize,
+    texture,
+    invert,
+    resume,
+    rerun,
+    show,
+    augment_search,
+    evaluate,
+    report,
+    submit,
+    landscape,
+    atlas,
+    visualize,
+    dream,
+    explain,
+    fool,
+    patches,
+    neighbours,
+    embed,
+    activations,
+):
     app.command(command, help_epilogue="")
 data.command(features)
 data.command(sample_size)

@@ -123,7 +123,7 @@ def _read(place: Path, most: int, longest: int) -> list[Tensor]:
     if most < 1 or longest < 1:
         raise UsageError("--most and --size must be 1 or more")
     if place.is_dir():
-        from impasto.learning.layout import pictures_below
+        from impasto.images.folder import pictures_below
 
         files = [place / name for name in pictures_below(place)]
         files = [files[i * len(files) // most] for i in range(most)] if len(files) > most else files

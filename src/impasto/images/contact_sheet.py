@@ -36,6 +36,7 @@ def contact_sheet(
 
     def cell(label: str, picture: Tensor) -> tuple[str, Image.Image, int]:
         drawn = small(picture)
+        label = label.replace("−", "-")  # the font has no minus sign
         words = max((font.getlength(line) for line in label.splitlines()), default=0)
         return label, drawn, max(drawn.width, math.ceil(words))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from impasto.learning.pictures import Fit, Preprocessing
 from impasto.learning.pooling import pooled
 from impasto.networks import Network, Taps, load
 from impasto.networks.network import IMAGENET_MEAN, IMAGENET_STD
-from impasto.networks.scratch import Kind, scratch
+from impasto.networks.scratch import scratch_named
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
 
@@ -125,7 +125,7 @@ def classifier(
 
     Args:
         classes: The labels.
-        network: The network's name, or ``scratch:plain`` or ``scratch:residual``.
+        network: The network's name, or one of scratch: ``scratch:plain``, ``scratch:residual``, ``scratch:plain-56x8``.
         weights: A file of weights instead of the published ones.
         tap: The layer that the head stands on; by default the last one before the network's own classifier.
         seed: Of the new weights.
@@ -198,8 +198,7 @@ def _network(
     progress: Callable[[int, int | None], object] | None = None,
 ) -> Network:
     if name.startswith("scratch:"):
-        kind = name.removeprefix("scratch:")
-        return scratch(cast(Kind, kind), batch_norm=batch_norm, seed=seed)  # which refuses other names
+        return scratch_named(name, batch_norm=batch_norm, seed=seed)  # which refuses other names
     return load(name, weights=weights, progress=progress)
 
 

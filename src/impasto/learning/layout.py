@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import UsageError
-
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif"}
+from impasto.images.folder import walk
 
 # What people call the splits.
 SPLIT_NAMES = {
@@ -40,68 +38,13 @@ def rows_of_folder(folder: Path, layout: str = "auto") -> list[dict[str, Any]]:
     Raises:
         UsageError: There are no pictures, a class folder is empty, or the layout fits not all of them.
     """
-    found, empty = _walk(folder)
+    found, empty = walk(folder)
     levels = _auto(folder, found) if layout == "auto" else _parse(layout)
     rows = [{"path": "/".join(parts), **_values(folder, parts, levels, layout)} for parts in found]
     for parts in empty:
         if len(parts) == len(levels) > 0 and levels[-1] == "label":
             raise UsageError(f"class folder {folder.joinpath(*parts)} holds no pictures: put some in it, or remove it")
     return rows
-
-
-def pictures_below(folder: Path) -> list[str]:
-    """The pictures of a folder and of all folders in it, whatever they are called, as paths with / between.
-
-    Raises:
-        UsageError: There are none, or a folder cannot be listed.
-    """
-    return ["/".join(parts) for parts in _walk(folder)[0]]
-
-
-def _walk(folder: Path) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """The pictures and the folders without any below them, as parts of their paths; a folder of a loop comes once.
-
-    Raises:
-        UsageError: There are none, a name is not in UTF-8, or a folder cannot be listed.
-    """
-    found: list[tuple[str, ...]] = []
-    empty: list[tuple[str, ...]] = []
-
-    def enter(parts: tuple[str, ...], above: frozenset[str]) -> int:
-        here = folder.joinpath(*parts)
-        real = os.path.realpath(here)
-        if real in above:
-            return 0
-        try:
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
-        except OSError as error:
-            raise UsageError(f"{here} cannot be listed: {error.strerror}") from error
-        count = 0
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in ("__MACOSX", "Thumbs.db"):
-                continue
-            if entry.is_dir():
-                count += enter((*parts, entry.name), above | {real})
-            elif Path(entry.name).suffix.lower() in SUFFIXES:
-                _require_utf8(os.path.join(os.path.abspath(here), entry.name))
-                found.append((*parts, entry.name))
-                count += 1
-        if not count:
-            empty.append(parts)
-        return count
-
-    enter((), frozenset())
-    if not found:
-        raise UsageError(f"{folder} holds no pictures: is it the right folder? ({', '.join(sorted(SUFFIXES))})")
-    return found, empty
-
-
-def _require_utf8(path: str) -> None:
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise UsageError(f"{shown} has a name that is not in UTF-8: rename it") from error
 
 
 def _auto(folder: Path, found: list[tuple[str, ...]]) -> tuple[str, ...]:

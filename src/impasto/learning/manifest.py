@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from impasto.errors import UsageError
+from impasto.images import idx
 from impasto.images.replace import replace_file
-from impasto.learning import idx
 from impasto.networks.names import nearest
 
 SPLITS = ("train", "valid", "test", "unlabelled")

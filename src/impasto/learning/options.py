@@ -77,7 +77,7 @@ class ClassifierOptions(BaseModel):
         str,
         Field(
             description="What it begins with: squeezenet1_0, pocket (embedded), vgg16, vgg19, timm:NAME, or "
-            "scratch:plain and scratch:residual, which know nothing yet."
+            "scratch:plain and scratch:residual, which know nothing yet (scratch:residual-56x8: 56 deep, 8 wide)."
         ),
     ] = "squeezenet1_0"
     weights: Annotated[
@@ -181,6 +181,9 @@ class ClassifierOptions(BaseModel):
         float, Field(ge=0, le=1, description="Weight of the teachers' opinion on labelled pictures, against the label.")
     ] = 0.0
 
+    snapshots: Annotated[
+        bool, Field(description="Keep the weights before training and after every epoch, for `impasto landscape`.")
+    ] = False
     audit: Annotated[bool, Field(description="Look for copies and leaks among the pictures before training.")] = True
     seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of all chance.")] = 0
     memory: Annotated[float, Field(gt=0, description="GiB in which decoded pictures may be held.")] = 4.0

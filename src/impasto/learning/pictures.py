@@ -20,9 +20,8 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images import icc as profiles
-from impasto.images import read
+from impasto.images import idx, read
 from impasto.images.exif import ORIENTATION
-from impasto.learning import idx
 from impasto.learning.manifest import Manifest
 from impasto.networks.network import IMAGENET_MEAN
 from impasto.networks.weights import sha256_of

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from impasto.errors import ImpastoError, UsageError
-from impasto.learning import idx
+from impasto.images import idx
 from impasto.learning.manifest import Manifest
 
 

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from impasto.errors import ImpastoError, UsageError
-from impasto.learning import idx, phash
-from impasto.learning.layout import pictures_below, rows_of_folder
+from impasto.images import idx
+from impasto.images.folder import pictures_below
+from impasto.learning import phash
+from impasto.learning.layout import rows_of_folder
 from impasto.learning.manifest import Manifest
 from impasto.learning.tables import Columns, rows_of_table
 

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from impasto.errors import UsageError
+from impasto.images import idx
 from impasto.images.replace import replace_file, require_writable
-from impasto.learning import idx
 from impasto.learning.calibration import Calibration, Fitted, fit, naive_clip
 from impasto.learning.manifest import Manifest
 from impasto.learning.predictions import Predictions

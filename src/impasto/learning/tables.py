@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import UsageError
-from impasto.learning.layout import SPLIT_NAMES, SUFFIXES
+from impasto.images.folder import SUFFIXES
+from impasto.learning.layout import SPLIT_NAMES
 from impasto.networks.names import nearest
 
 # Names that columns go by, the likeliest first; upper and lower case are the same.

@@ -27,6 +27,7 @@ from impasto.learning.predictions import Predictions
 from impasto.learning.reference import reference
 from impasto.learning.report import report
 from impasto.learning.scores import Scores, score
+from impasto.learning.snapshots import keep_snapshot
 from impasto.networks.device import pick_device
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
@@ -105,6 +106,8 @@ def work(
     if begin_at is None:
         _audit(run, data, options, teller(listen, READING, AUDITED))
         tell = teller(listen, AUDITED, BASELINES)
+        if options.snapshots:
+            keep_snapshot(run.path, model, stage=0, epoch=0)
         save_baselines(
             reference(lesson, model, cache=default_cache(), device=device, tell=tell), run.path / "baselines.json"
         )
@@ -119,7 +122,7 @@ def work(
             begin_at=begin_at,
             tell=teller(listen, BASELINES, BASELINES),
         )
-        _record(run, turns, options, begin_at, trackers, listen)
+        _record(run, turns, model, options, begin_at, trackers, listen)
         classifiers.save(model, run.path / MODEL)
         predictions, embeddings = look(model, lesson.judged, device=device, tell=teller(listen, TRAINED, 0.99))
         predictions.save(run.path / PREDICTIONS)
@@ -172,6 +175,7 @@ def _trackers(run: RunDirectory, options: ClassifierOptions, begin_at: Checkpoin
 def _record(
     run: RunDirectory,
     turns: Iterator[StageProgress],
+    model: Classifier,
     options: ClassifierOptions,
     begin_at: Checkpoint | None,
     trackers: list[Tracker],
@@ -188,6 +192,8 @@ def _record(
         values = {key: float(value) for key, value in record.items() if key.endswith(TRACKED)}
         for tracker in trackers:
             tracker.log(records, values)
+        if options.snapshots and record["kind"] == "epoch":  # before the checkpoint, which then knows of it
+            keep_snapshot(run.path, model, stage=turn.stage, epoch=record["epoch"])
 
         def state(turn: StageProgress = turn, records: int = records) -> Checkpoint:
             one = turn.checkpoint()

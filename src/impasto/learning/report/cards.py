@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import numpy as np
 
-from impasto.learning.nearest import nearest
+from impasto.inspection.folder.nearest import nearest
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.predictions import Predictions
 from impasto.learning.report.thumbnails import Thumbnail, Thumbnails

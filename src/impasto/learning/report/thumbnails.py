@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from impasto.errors import ImpastoError
-from impasto.learning import idx
+from impasto.images import idx
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import Preprocessing, read_pixels
 

@@ -1,12 +1,13 @@
 """Batch norm put into a pretrained network without changing what it computes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
+from impasto.networks.hooks import After, hooked
 from impasto.networks.names import nearest
 from impasto.networks.network import Network
 from impasto.networks.surgery.normalised import fill, insert
@@ -88,19 +89,15 @@ def measure(network: Network, pictures: Iterable[Float[Tensor, "b 3 h w"]], path
     """The moments of the layers' outputs over all positions of the pictures, by path."""
     found = {path: Moments() for path in paths}
 
-    def take(path: str) -> Callable[[nn.Module, object, Tensor], None]:
+    def take(path: str) -> After:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             found[path].add(output)
 
         return hook
 
-    handles = [network.module.get_submodule(path).register_forward_hook(take(path)) for path in paths]
-    try:
+    with hooked(network.module, {path: take(path) for path in paths}):
         for batch in pictures:
             forward(network, batch)
-    finally:
-        for handle in handles:
-            handle.remove()
     if unused := [path for path, moments in found.items() if not moments.count]:
         raise UsageError(f"{network.name} never runs {', '.join(unused)}: name the layers that it runs")
     return found

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
+from impasto.networks.hooks import After, Before, hooked
 from impasto.networks.network import Network
 from impasto.networks.surgery.proof import Proof, batches, copied, exactness, forward, noise, prove
 from impasto.networks.surgery.split import nested
@@ -62,17 +63,10 @@ def _before(network: Network, head: str, below: str):  # type: ignore[no-untyped
 
     def run(picture: Tensor) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        if below:
-            layer = network.module.get_submodule(below)
-            handle = layer.register_forward_hook(lambda _m, _i, output: found.update({below: output.clone()}))
-        else:
-            layer = network.module.get_submodule(head)
-            handle = layer.register_forward_pre_hook(lambda _m, inputs: found.update({head: inputs[0].clone()}))
-        try:
-            with torch.no_grad():
-                forward(network, picture)
-        finally:
-            handle.remove()
+        after: dict[str, After] = {below: lambda _m, _i, output: found.update({below: output.clone()})}
+        before: dict[str, Before] = {head: lambda _m, inputs: found.update({head: inputs[0].clone()})}
+        with hooked(network.module, after=after) if below else hooked(network.module, before=before), torch.no_grad():
+            forward(network, picture)
         return found
 
     return run

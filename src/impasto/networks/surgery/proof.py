@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.errors import ImpastoError, UsageError
+from impasto.networks.hooks import After, hooked
 from impasto.networks.network import Network
 
 TOLERANCE = 1e-4
@@ -115,18 +116,14 @@ def outputs(network: Network, places: Sequence[str] = ()) -> Outputs:
     def run(pictures: Tensor) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
 
-        def keep(place: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def keep(place: str) -> After:
             def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
                 found[place] = output.clone()  # the next layer may work in place
 
             return hook
 
-        handles = [network.module.get_submodule(place).register_forward_hook(keep(place)) for place in places]
-        try:
+        with hooked(network.module, {place: keep(place) for place in places}):
             found[OUTPUT] = forward(network, pictures)
-        finally:
-            for handle in handles:
-                handle.remove()
         return found
 
     return run

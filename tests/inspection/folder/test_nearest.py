@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from impasto.learning import nearest as module
-from impasto.learning.nearest import nearest
+from impasto.inspection.folder import nearest as module
+from impasto.inspection.folder.nearest import nearest
 
 
 def test_neighbours_are_those_of_a_full_sort(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +32,19 @@ def test_fewer_pictures_than_asked_for_are_all_of_them() -> None:
     assert nearest(embeddings, [0], [], count=5)[0].shape == (1, 0)
     assert nearest(embeddings, [0], [0], count=5)[0].shape == (1, 0)
     assert nearest(embeddings, [], [1], count=5)[0].shape == (0, 0)
+
+
+def test_euclidean_neighbours_are_those_of_a_full_sort(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CELLS", 300)
+    rng = np.random.default_rng(1)
+    embeddings = (1000 + rng.normal(size=(90, 12))).astype(np.float32)  # far from zero, where squares cancel
+    found, distances = nearest(embeddings, range(60, 90), range(60), count=4, metric="euclidean")
+    exact = np.linalg.norm(embeddings[60:, None].astype(np.float64) - embeddings[None, :60], axis=2)
+    assert (found == np.argsort(exact, axis=1)[:, :4]).all()
+    assert distances == pytest.approx(np.sort(exact, axis=1)[:, :4], rel=1e-4)
+
+
+def test_of_two_that_point_the_same_way_euclid_takes_the_closer() -> None:
+    embeddings = np.array([[1.0, 1.0], [9.0, 9.0], [1.0, 0.5]])
+    assert nearest(embeddings, [0], [1, 2], count=1)[0].tolist() == [[1]]
+    assert nearest(embeddings, [0], [1, 2], count=1, metric="euclidean")[0].tolist() == [[2]]

@@ -1,0 +1,23 @@
+"""The network that a command looks into: of the catalogue, or what a run of training has made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from impasto.networks import Network
+
+
+def load_subject(
+    name: str, weights: Path | None = None, download: Callable[[int, int | None], object] | None = None
+) -> Network:
+    """The network of a name, or of the directory of a run of `impasto train classify`."""
+    if Path(name, "manifest.json").is_file():
+        from impasto.learning.trained_network import trained_network
+
+        return trained_network(Path(name))
+    from impasto.networks import load
+
+    return load(name, weights=weights, progress=download)

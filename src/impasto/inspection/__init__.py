@@ -1,0 +1,1 @@
+"""inspection: looks inside networks: visualization, dreams, attribution, landscapes, and an atlas."""

@@ -1,0 +1,1 @@
+"""Atlas: a whole network as a web site that needs no server."""

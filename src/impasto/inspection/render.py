@@ -1,0 +1,169 @@
+"""Rendering: pictures moved until they excite what they are to excite, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.errors import ImpastoError
+from impasto.inspection.objectives import Objective, taps_of
+from impasto.inspection.parameterisation import Canvas, Kind, canvas, pictures
+from impasto.inspection.robustness import MOTIONS, Robustness, middle, window
+from impasto.networks import Network, Taps
+from impasto.networks.gates import Gates
+from impasto.networks.hooks import at_rest
+
+Progress = Callable[[float, str], object]
+
+ALPHA_PRICE = 0.5  # part of an objective that a wholly opaque picture costs
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How pictures are moved; see :class:`~impasto.inspection.options.VisualizationOptions` for what each is.
+
+    Attributes:
+        size: Height and width of the pictures.
+    """
+
+    size: tuple[int, int] = (128, 128)
+    steps: int = 256
+    rate: float = 0.05
+    parameterisation: Kind = "fourier"
+    decorrelate: bool = True
+    robustness: Robustness = "full"
+    rescue: int = 16
+    alpha: bool = False
+    precision: str = "32-true"
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """What came out.
+
+    Attributes:
+        pictures: (objectives · per, 3 or 4, h, w) in [0, 1], on the CPU.
+        values: What each objective reached, as the network saw its pictures in the last step.
+        finished: Whether all steps were made.
+    """
+
+    pictures: Float[Tensor, "n c h w"]
+    values: Float[Tensor, " k"]
+    finished: bool = True
+
+
+def render(
+    network: Network,
+    objectives: Sequence[Objective],
+    how: Rendering,
+    *,
+    per: int = 1,
+    progress: Progress | None = None,
+) -> Rendered:
+    """Make pictures that excite objectives, ``per`` of each, all in one batch.
+
+    Olah et al. (2017), "Feature visualization". The pictures of a batch share the window through which the network
+    sees them but nothing else: Adam scales every coefficient by its own gradients, so that they do not disturb each
+    other, and a batch costs a fraction of what its pictures would one by one. An interrupt (Ctrl-C) ends the work
+    with the pictures so far.
+
+    Args:
+        network: Whose activations; run only as deep as the objectives need.
+        objectives: What each picture, or each ``per`` of them, is to excite.
+        how: How.
+        per: Pictures of each objective.
+        progress: Called with (part done, a few words).
+
+    Raises:
+        UsageError: A tap that the network has not, or a picture too small for it.
+        ImpastoError: Values became infinite.
+
+    >>> from impasto import networks
+    >>> from impasto.inspection.objectives import channel
+    >>> made = render(networks.load("pocket"), [channel("relu2_1", 3)], Rendering(size=(32, 32), steps=2))
+    >>> tuple(made.pictures.shape)
+    (1, 3, 32, 32)
+    """
+    taps = Taps(network, taps_of(objectives))
+    parameter = next(network.module.parameters())
+    motion = MOTIONS[how.robustness]
+    margin = motion.margin(how.size)
+    whole = (how.size[0] + 2 * margin, how.size[1] + 2 * margin)
+    drawn = _canvas(how, len(objectives), per, whole, parameter.device)
+    optimizer = torch.optim.Adam(drawn.parameters, lr=how.rate * drawn.rate)
+    generator = torch.Generator().manual_seed(how.seed)
+    half = how.precision == "bf16-mixed"
+    values = torch.zeros(len(objectives))
+    step = 0
+    with at_rest(network.module):
+        try:
+            for step in range(how.steps):
+                seen = window(pictures(drawn.draw(), how.decorrelate), how.size, motion, generator)
+                opacity = seen[:, 3:].mean(dim=(1, 2, 3)) if how.alpha else None
+                if how.alpha:
+                    seen = _on_ground(seen, generator)
+                rescuing = Gates("rescue") if step < how.rescue else nullcontext()
+                with rescuing, torch.autocast(parameter.device.type, torch.bfloat16, enabled=half):
+                    found = taps(seen.to(parameter.dtype))
+                reached = _values(objectives, found, per)
+                loss = -(reached if opacity is None else _priced(reached, opacity, per)).sum()
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward(inputs=list(drawn.parameters))
+                optimizer.step()
+                values = reached.detach().float().cpu()
+                if not bool(values.isfinite().all()):
+                    raise ImpastoError("the activations became infinite: choose a lower --rate, or --precision 32-true")
+                if progress:
+                    progress((step + 1) / how.steps, f"step {step + 1} of {how.steps}")
+        except KeyboardInterrupt:
+            if step == 0:
+                raise
+    with torch.no_grad():
+        shown = middle(pictures(drawn.draw(), how.decorrelate), how.size)
+    return Rendered(shown.float().cpu().contiguous(), values, step + 1 == how.steps)
+
+
+def _canvas(how: Rendering, count: int, per: int, whole: tuple[int, int], device: torch.device) -> Canvas:
+    """Every objective's first picture starts from the same noise, its second from other noise, and so on."""
+    parts = [
+        canvas(how.parameterisation, count, whole, alpha=how.alpha, seed=how.seed + 104_729 * k, device=device)
+        for k in range(per)
+    ]
+    if per == 1:
+        return parts[0]
+    order = [k * count + i for i in range(count) for k in range(per)]  # an objective's pictures side by side
+    return Canvas(
+        tuple(parameter for part in parts for parameter in part.parameters),
+        lambda: torch.cat([part.draw() for part in parts])[order],
+        parts[0].rate,
+    )
+
+
+def _values(objectives: Sequence[Objective], found: dict[str, Tensor], per: int) -> Float[Tensor, " k"]:
+    maps = {tap: one.float() for tap, one in found.items()}
+    return torch.stack(
+        [
+            one.value({tap: maps[tap][i * per : (i + 1) * per] for tap in one.taps}).float()
+            for i, one in enumerate(objectives)
+        ]
+    )
+
+
+def _priced(reached: Float[Tensor, " k"], opacity: Float[Tensor, " n"], per: int) -> Float[Tensor, " k"]:
+    """Objectives less what opacity costs, in proportion to what is reached, so that what does not matter fades."""
+    cost = opacity.view(-1, per).mean(dim=1)
+    return reached - ALPHA_PRICE * reached.detach().abs() * cost
+
+
+def _on_ground(seen: Float[Tensor, "n 4 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
+    """Pictures over a ground that is another one in every step: smooth noise in any colours, or one colour."""
+    n, _, h, w = seen.shape
+    coarse = torch.rand(n, 3, *((1, 1) if torch.rand((), generator=generator) < 0.5 else (5, 5)), generator=generator)
+    ground = torch.nn.functional.interpolate(coarse, (h, w), mode="bicubic", align_corners=False).clamp(0, 1).to(seen)
+    return seen[:, :3] * seen[:, 3:] + ground * (1 - seen[:, 3:])
