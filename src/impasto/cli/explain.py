@@ -70,8 +70,8 @@ def explain(
 
 def _tell(found: Explanation) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    for one in found.predictions:
-        console.print(f"  {one}", markup=False)
+    for prediction in found.predictions:
+        console.print(f"  {prediction}", markup=False)
     table = Table(box=None, pad_edge=False)
     titles = ("deletion ↓", "insertion ↑", "ROAD ↑", "on random weights")
     for title in ("method", *(titles if found.chance else ("",))):

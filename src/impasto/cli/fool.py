@@ -60,8 +60,8 @@ def fool(
     found.save(out, sheet)
     sizes = found.sizes()
     say(
-        f"{out}  {found.before[0]} is now {found.after[0]}: {found.steps} steps, {sizes['mean']:.2f} grey levels in the "
-        f"mean, {sizes['largest']:.0f} at most\n{sheet}",
+        f"{out}  {found.before[0]} is now {found.after[0]}: {found.steps} steps, "
+        f"{sizes['mean']:.2f} grey levels in the mean, {sizes['largest']:.0f} at most\n{sheet}",
         voice,
         out=out,
         sheet=sheet,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, first_process, say
+from impasto.runs.bar import ProgressBar, Silence
+
+if TYPE_CHECKING:
+    from impasto.networks import Network
+    from impasto.synthesis.rerun import Difference, Made
 
 
 def show(picture: Path, /, *, voice: Voice = QUIET) -> None:
@@ -69,13 +74,12 @@ def rerun(
 
         return again(picture, out, voice)
     from impasto.images import require_format, require_writable
-    from impasto.synthesis import rerun as craft
 
     if out:
         require_format(out)
         require_writable(out)
     with listener(voice) as bar:
-        result, difference = craft.rerun(picture, search=search, progress=bar, download=bar.download)
+        result, difference = _made_again(picture, search, bar)
     if out and first_process():
         result.save(out)
     say(
@@ -137,6 +141,27 @@ def resume(
     with listener(voice) as show:
         result, out = craft(run, search=search, progress=show, download=show.download, preview=preview)
     return report(result, out, began, voice)
+
+
+def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Silence) -> tuple[Made, Difference]:
+    """The picture made again by the craft that made it."""
+    from impasto.images import read_recipe
+    from impasto.runs.recipe import parse
+
+    if picture.is_file() and (text := read_recipe(picture)):
+        recipe = parse(text, picture)
+        from impasto.inspection import rerun as inspection
+
+        if recipe.verb in inspection.VERBS:
+            from impasto.cli.subject import load_subject
+
+            def load(name: str, weights: Path | None) -> Network:
+                return load_subject(name, weights, bar.download)
+
+            return inspection.rerun(picture, recipe, load, search=search, progress=bar.part)
+    from impasto.synthesis import rerun as synthesis
+
+    return synthesis.rerun(picture, search=search, progress=bar, download=bar.download)
 
 
 def _trains(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,11 @@ def dream(
     pixels = (start + resize(detail, size)).clamp(0, 1).cpu().contiguous()
     recipe = Recipe(
         verb="dream",
-        options={"objective": str(wanted), **options.model_dump(mode="json", exclude_defaults=True)},
+        options={
+            "objective": objective if isinstance(objective, str) else None if objective is None else str(objective),
+            **options.model_dump(mode="json", exclude_defaults=True),
+            "network": of.name,
+        },
         inputs=tuple(inputs),
         networks={of.name: of.sha256},
         made_with=circumstances(device),
@@ -201,7 +206,7 @@ def spans(length: int, most: int) -> list[tuple[int, int]]:
     """
     count = -(-length // most)
     edges = [length * k // count for k in range(count + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _read(source: Path | str | Picture, role: str, inputs: list[Input]) -> Picture:

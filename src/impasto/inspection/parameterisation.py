@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -105,7 +106,7 @@ def _cppn(count: int, channels: int, size: Size, seed: int, device: torch.device
     places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).reshape(1, h * w, 2).to(device)
     widths = [2, *[CPPN_WIDTH] * CPPN_LAYERS]
     weights, biases = [], []
-    for depth, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for depth, (inputs, outputs) in enumerate(pairwise(widths)):
         inputs = inputs if depth == 0 else 2 * inputs
         noise = _noise(count, (inputs, outputs), seed + 7919 * (depth + 1)) / math.sqrt(inputs)
         weights.append(noise.to(device).requires_grad_())

@@ -35,8 +35,8 @@ class Motion:
         return math.ceil(max(size) / 2 * (widest / min(self.scales) - 1)) + self.jitter
 
 
-# lucid's: jitter 8 and then 4, scales 0.90 to 1.10, turns of 10 degrees at most, half of them none. lucid pads with gray
-# and lets turned corners be black; here the canvas is larger than the picture, and only what is drawn is seen.
+# lucid's: jitter 8 and then 4, scales 0.90 to 1.10, turns of 10 degrees at most, some of them none. lucid pads with
+# gray and lets turned corners be black; here the canvas is larger than the picture, and only what is drawn is seen.
 MOTIONS: dict[Robustness, Motion] = {
     "full": Motion(
         12,

@@ -158,7 +158,12 @@ def visualize(
             break
     recipe = Recipe(
         verb="visualize",
-        options={"units": [str(unit) for unit in units], **options.model_dump(mode="json", exclude_defaults=True)},
+        options={
+            "units": [str(unit) for unit in units],
+            **({"compare": other.name} if other else {}),
+            **options.model_dump(mode="json", exclude_defaults=True),
+            "network": of.name,
+        },
         networks={one.name: one.sha256 for one, _ in both},
         made_with=circumstances(next(of.module.parameters()).device),
         finished=finished,

@@ -25,7 +25,8 @@ class Gates(TorchFunctionMode):
     - ``deconvnet``: g·[g > 0] (Zeiler and Fergus 2014)
     - ``open``: g, as if there were no ReLU: what remains is linear
     - ``rescue``: g·[x > 0]; but for a picture whose gradient that would kill altogether, g except where a negative
-      x would be pushed further down (the loss being minimised): how lucid wakes units that are dead at the start
+      x would be pushed further down (the loss being minimised) or one above 6 further up: how lucid wakes units that
+      are dead at the start
 
     ReLUs are caught where torch is called and not at modules, so that functional ones and those that work in place
     follow the rule too, and a layer used twice is no difficulty. ReLU6 counts as one that is also shut above 6.
@@ -51,10 +52,10 @@ class Gates(TorchFunctionMode):
         """Run a function of torch, or the gate in its place."""
         kwargs = kwargs or {}
         limit = _relu_limit(func, args, kwargs)
-        if limit is None:
+        x = args[0] if args else kwargs.get("input")
+        if limit is None or not isinstance(x, Tensor) or not x.is_floating_point():  # numbers of places are clamped too
             return func(*args, **kwargs)
         self.met += 1
-        x = args[0] if args else kwargs["input"]
         gated = _Gate.apply(x, limit, self.rule)
         if func in _IN_PLACE or kwargs.get("inplace") or (func in (F.relu, F.relu6) and args[1:] == (True,)):
             return x.copy_(gated)  # whoever else holds x sees what the ReLU made of it, as without gates
@@ -84,12 +85,12 @@ class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, limit: float, rule: Rule) -> Tensor:
         ctx.rule = rule
-        ctx.save_for_backward((x > 0) & (x < limit))
+        ctx.save_for_backward((x > 0) & (x < limit), x >= limit if limit < float("inf") else None)
         return x.clamp(0, limit)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (open_,), (g,) = ctx.saved_tensors, gradients
+        (open_, above), (g,) = ctx.saved_tensors, gradients
         match ctx.rule:
             case "guided":
                 g = g.clamp_min(0) * open_
@@ -98,5 +99,6 @@ class _Gate(torch.autograd.Function):
             case "rescue":
                 usual = g * open_
                 alive = usual.flatten(1).any(1).view(-1, *[1] * (g.ndim - 1))
-                g = torch.where(alive, usual, g * (open_ | (g < 0)))
+                inward = g < 0 if above is None else torch.where(above, g > 0, g < 0)
+                g = torch.where(alive, usual, g * (open_ | inward))
         return g, None, None

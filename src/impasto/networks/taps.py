@@ -117,6 +117,7 @@ class Taps:
             except _DeepEnough as stop:
                 if stop is not enough:  # of taps within which these run
                     raise
+                stop.__traceback__ = None  # its frames hold activations, and it: they would wait for the collector
             else:
                 found[""] = output
         if missing := [name for name, path in self._paths.items() if path not in found]:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from impasto.errors import UsageError
 from impasto.images import Picture, read, read_recipe, require_format
@@ -72,7 +73,7 @@ def rerun(
         if (before.height, before.width) != craft.size:
             raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
         result = make(craft, progress=progress)
-    return result, _compare(path, before, recipe, result)
+    return result, compare(path, before, recipe, result)
 
 
 def _picture_of(path: Path) -> Path:
@@ -85,7 +86,19 @@ def _picture_of(path: Path) -> Path:
     return path / output
 
 
-def _compare(path: Path, before: Picture, recipe: Recipe, result: SynthesisResult) -> Difference:
+class Made(Protocol):
+    """A picture made again, as every craft gives it."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it was made."""
+
+    def save(self, path: Path | str) -> Path:
+        """Write it."""
+
+
+def compare(path: Path, before: Picture, recipe: Recipe, result: Made) -> Difference:
+    """How far what was made again, written as the file was, is from what the file holds."""
     with tempfile.TemporaryDirectory() as folder:
         after = read(result.save(Path(folder, "again" + path.suffix)))
     levels = 65535 if before.depth == 16 else 255

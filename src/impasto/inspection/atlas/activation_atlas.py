@@ -213,7 +213,7 @@ def whitening(vectors: Float[np.ndarray, "n c"]) -> Float[Tensor, "c c"]:
     moments = rows.T @ rows / len(rows)
     level = moments.diagonal().mean().clamp_min(1e-12)
     shrunk = (1 - _SHRINK) * moments + _SHRINK * level * torch.eye(len(moments), dtype=torch.float64)
-    return (torch.linalg.inv(shrunk) * level).float()
+    return (torch.linalg.inv(shrunk) * level).float().contiguous()
 
 
 @torch.no_grad()
@@ -228,7 +228,7 @@ def labels_of(network: Network, tap: str, averages: Float[Tensor, "n c"], size: 
     parameter = next(network.module.parameters())
     path = network.aliases.get(tap, tap)
     found: list[list[str]] = []
-    for some in averages.to(parameter).split(_LABELLED):
+    for some in torch.split(averages.to(parameter), _LABELLED):
 
         def replaced(_layer: object, _inputs: object, output: Tensor, some: Tensor = some) -> Tensor:
             first = output.ndim > 1 and output.shape[1] == some.shape[1]  # else channels are last
@@ -282,7 +282,7 @@ def render_cells(work: Work, into: Path, tell: Tell, *, tap: str, vectors: str, 
     rendered = render(work.networks[0], objectives, how, progress=tell)
     if not rendered.finished:  # an interrupt: half-made pictures are not kept
         raise KeyboardInterrupt
-    for cell, picture in zip(cells, rendered.pictures.split(1)):
+    for cell, picture in zip(cells, torch.split(rendered.pictures, 1)):
         write(into / f"{cell}.webp", Picture(picture.clamp(0, 1).contiguous()), quality=QUALITY)
 
 

@@ -132,8 +132,13 @@ def strongest(weights: dict[str, Float[np.ndarray, "units channels"]], most: int
     largest = np.abs(joined).max(axis=1, keepdims=True)
     relative = np.divide(joined, largest, out=np.zeros_like(joined), where=largest > 0)
     order = np.argsort(-sign * relative, axis=1, kind="stable")[:, :most]
+
+    def link(other: int, weight: float) -> Link:
+        tap, channel = owners[other]
+        return Link(tap, channel, round(weight, 4))
+
     return [
-        tuple(Link(*owners[other], round(float(row[other]), 4)) for other in others if sign * row[other] > 0)
+        tuple(link(int(other), float(row[other])) for other in others if sign * row[other] > 0)
         for row, others in zip(relative, order)
     ]
 

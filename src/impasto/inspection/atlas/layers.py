@@ -150,8 +150,9 @@ class _Trace:
         began = time.perf_counter()
 
         def catch(path: str) -> After:
-            def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-                if not isinstance(output, Tensor):
+            def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+                channels_last = str(getattr(module, "output_fmt", "")).endswith("NHWC")  # timm's patches before tokens
+                if not isinstance(output, Tensor) or channels_last:
                     return
                 shown = as_map(output, network.module, picture)
                 if shown.ndim not in (2, 4) or path in self.order:  # no channels; or a module that runs twice

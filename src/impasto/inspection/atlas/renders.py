@@ -83,7 +83,7 @@ def render_units(
     rendered = render(work.networks[subject], objectives, how, per=per, progress=tell)
     if not rendered.finished:  # an interrupt: half-made pictures are not kept
         raise KeyboardInterrupt
-    for index, pictures in zip(channels, rendered.pictures.split(per)):
+    for index, pictures in zip(channels, torch.split(rendered.pictures, per)):
         write(into / f"{index}.webp", Picture(side_by_side(pictures)), quality=QUALITY)
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -25,6 +26,7 @@ log = logging.getLogger("impasto")
 Follow = Callable[[Piece], Iterable[Piece]]
 
 _TELL_EVERY = 0.5  # seconds
+_GRACE = 10.0  # seconds for a process that has nothing left to do to end by itself
 
 
 def carry_out(pieces: Sequence[Piece], work: Work, follow: Follow, workers: int, progress: Tell) -> int:
@@ -64,7 +66,7 @@ def carry_out(pieces: Sequence[Piece], work: Work, follow: Follow, workers: int,
         work = work.placed()
         while queue:
             piece = queue.popleft()
-            make(piece, work, lambda part, words, piece=piece: effort.tell(piece, part, progress))
+            make(piece, work, partial(effort.heard, piece, progress))
             effort.done(piece, progress)
             enqueue(follow(piece))
     else:
@@ -89,6 +91,9 @@ class _Effort:
         self.began.setdefault(piece.key, time.monotonic())
         self.parts[piece.key] = min(part, 1.0)
         progress(self.part(), f"{piece.words} ({self.finished} of {len(self.pieces)})")
+
+    def heard(self, piece: Piece, progress: Tell, part: float, _words: str) -> None:
+        self.tell(piece, part, progress)
 
     def done(self, piece: Piece, progress: Tell) -> None:
         self.finished += 1
@@ -189,12 +194,16 @@ def _started(work: Work, count: int) -> Iterator[list[_Worker]]:
         for worker in team:
             worker.connection.send_bytes(packed)
         yield team
+        for worker in team:
+            worker.connection.close()  # which they take for the end
+        for worker in team:
+            worker.process.join(_GRACE)
     finally:
         for worker in team:
-            worker.connection.close()
             worker.process.terminate()
         for worker in team:
             worker.process.join()
+            worker.connection.close()
 
 
 def _serve(connection: Connection, threads: int) -> None:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,8 +15,8 @@ from impasto.images import Picture, write
 from impasto.inspection.attribution.attribution import Attribution
 from impasto.inspection.attribution.colours import heat_map, overlay
 from impasto.inspection.attribution.faithfulness import Faithfulness, faithfulness, random_order
-from impasto.inspection.attribution.gradients import device_of
 from impasto.inspection.attribution.grad_cam import default_tap
+from impasto.inspection.attribution.gradients import device_of
 from impasto.inspection.attribution.methods import METHODS, attribute
 from impasto.inspection.attribution.options import ExplainOptions, MethodName
 from impasto.inspection.attribution.preparation import Source, prepared
@@ -117,7 +116,9 @@ class Explanation:
         if one.faithfulness and self.chance and not shown.empty:
             a, b = one.faithfulness, self.chance
             lines.append(f"deletion {a.deletion:.2f} (chance {b.deletion:.2f}), lower is better")
-            lines.append(f"insertion {a.insertion:.2f} (chance {b.insertion:.2f}), ROAD {a.road:.2f} ({b.road:.2f}), higher")
+            lines.append(
+                f"insertion {a.insertion:.2f} (chance {b.insertion:.2f}), ROAD {a.road:.2f} ({b.road:.2f}), higher"
+            )
         return Card(name, about, [heat_map(shown), overlay(shown, self.image)], lines)
 
     def _repr_png_(self) -> bytes:
@@ -177,7 +178,7 @@ def explain(
     if chosen.sanity:
         say(0.0, "random order")
         chance = random_order(subject_, pixels, index, seed=chosen.seed)
-    found = {}
+    found: dict[str, Explained] = {}
     for number, name in enumerate(names):
         say((number + chosen.sanity) / parts, name)
         found[name] = _explained(subject_, pixels, index, name, chosen)

@@ -56,7 +56,9 @@ def default_tap(network: Network, image: Float[Tensor, "1 3 h w"], index: int) -
     Raises:
         UsageError: There is none.
     """
-    layers = {path: layer for path, layer in network.module.named_modules() if path and any(True for _ in layer.parameters())}
+    layers = {
+        path: layer for path, layer in network.module.named_modules() if path and any(True for _ in layer.parameters())
+    }
     leaves = {path for path, layer in layers.items() if not any(True for _ in layer.children())}
     order: list[str] = []
 

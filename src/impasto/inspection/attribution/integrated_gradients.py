@@ -41,7 +41,9 @@ def integrated_gradients(
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     places, shares = (image.new_tensor(values).view(-1, 1, 1, 1) for values in (0.5 * (1 + nodes), 0.5 * weights))
     mean = torch.zeros_like(image)
-    for place, share in zip(places.split(batch_size(image)), shares.split(batch_size(image))):
+    size = batch_size(image)
+    for first in range(0, steps, size):
+        place, share = places[first : first + size], shares[first : first + size]
         mean += (share * gradients(network, start + place * (image - start), index)).sum(0, keepdim=True)
     values = mean * (image - start)
     whole, nothing = scores(network, torch.cat([image, start]))[:, index].tolist()

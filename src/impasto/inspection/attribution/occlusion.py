@@ -55,7 +55,7 @@ def occlusion(
         for left in _starts(w, window, stride)
     ]
     whole = scores(network, image)[0, index]
-    fall, count = torch.zeros(h, w), torch.zeros(h, w)
+    fall, count = (torch.zeros(h, w, dtype=image.dtype) for _ in range(2))
     for first in range(0, len(places), batch_size(image)):
         some = places[first : first + batch_size(image)]
         covered = image.repeat(len(some), 1, 1, 1)

@@ -56,13 +56,12 @@ class ExplainOptions(ClassifierPictureOptions):
         Field(description="Name or number of the class that is explained. Default: the most probable."),
     ] = None
     tap: Annotated[
-        str | None, Field(description="Layer of grad-cam. Default: the last with positions through which the score runs.")
+        str | None,
+        Field(description="Layer of grad-cam. Default: the last with positions through which the score runs."),
     ] = None
     baseline: Annotated[
         BaselineName | None,
-        Field(
-            description="What stands for nothing. Default: black for integrated-gradients, gray for occlusion."
-        ),
+        Field(description="What stands for nothing. Default: black for integrated-gradients, gray for occlusion."),
     ] = None
     steps: Annotated[int, Field(ge=1, le=10_000, description="Points on the way of integrated-gradients.")] = 50
     samples: Annotated[int, Field(ge=1, le=10_000, description="Noisy pictures of smoothgrad.")] = 25
@@ -70,7 +69,8 @@ class ExplainOptions(ClassifierPictureOptions):
         float, Field(ge=0, le=10, description="Noise of smoothgrad, as a part of the picture's range.")
     ] = 0.15
     window: Annotated[
-        int | None, Field(ge=1, description="Side in pixels of what occlusion covers. Default: an eighth of the picture.")
+        int | None,
+        Field(ge=1, description="Side in pixels of what occlusion covers. Default: an eighth of the picture."),
     ] = None
     stride: Annotated[
         int | None, Field(ge=1, description="Pixels from one window of occlusion to the next. Default: half a window.")
@@ -80,9 +80,7 @@ class ExplainOptions(ClassifierPictureOptions):
     ] = True
     randomise: Annotated[
         Literal["all", "cascading", "independent"],
-        Field(
-            description="Which weights are shuffled: all; more and more from the output on; or each part by itself."
-        ),
+        Field(description="Which weights are shuffled: all; more and more from the output on; or each part by itself."),
     ] = "all"
 
     @model_validator(mode="before")

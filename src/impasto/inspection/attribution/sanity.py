@@ -1,4 +1,4 @@
-"""Sanity: does a map change when the network's weights do? If not, it is a map of the picture and not of the network."""
+"""Sanity: does a map change when the network's weights do? If not, it shows the picture and not the network."""
 
 from __future__ import annotations
 
@@ -148,7 +148,8 @@ def similarity(one: Float[Tensor, "h w"], other: Float[Tensor, "h w"], what: str
     if a is None or b is None:
         return Similarity(what, None, None)
     correlation = float(spearmanr(a.ravel(), b.ravel()).statistic)
-    alike = float(structural_similarity(a, b, data_range=1.0)) if min(a.shape) >= _WINDOW else math.nan
+    enough = min(a.shape) >= _WINDOW
+    alike = float(structural_similarity(a, b, data_range=1.0)) if enough else math.nan  # type: ignore[no-untyped-call]
     return Similarity(what, round(correlation, 4), None if math.isnan(alike) else round(alike, 4))
 
 
@@ -158,7 +159,7 @@ def _stages(layers: list[str], which: Which) -> list[tuple[str, list[str]]]:
     parts = [list(part) for part in np.array_split(np.array(layers[::-1], dtype=object), min(PARTS, len(layers)))]
     match which:
         case "cascading":
-            grown = [sum(parts[: k + 1], []) for k in range(len(parts) - 1)]
+            grown = [[path for part in parts[: k + 1] for path in part] for k in range(len(parts) - 1)]
             return [*((f"from the output to {paths[-1] or 'the root'}", paths) for paths in grown), everything]
         case "independent":
             return [(f"{part[-1] or 'the root'} to {part[0] or 'the root'}", part) for part in parts]

@@ -65,10 +65,12 @@ def embed_vectors(
         progress: Called with the part that is done and a few words.
 
     Raises:
-        UsageError: Too few vectors, or UMAP is not installed.
+        UsageError: Too few vectors, some without finite numbers, or UMAP is not installed.
     """
     if len(vectors) < 4:
         raise UsageError(f"{len(vectors)} pictures are too few to lay out: give 4 or more")
+    if not np.isfinite(vectors).all():
+        raise UsageError("some activations are no finite numbers: choose another tap")
     if "umap" in options.methods:
         _umap()  # said now, not after t-SNE
     tell = progress or (lambda _done, _words: None)
@@ -118,6 +120,8 @@ def _reduced(vectors: np.ndarray, options: EmbeddingOptions) -> tuple[np.ndarray
     count = min(options.components, *centred.shape)
     solver = "full" if min(centred.shape) <= 500 else "randomized"
     pca = PCA(count, svd_solver=solver, random_state=options.seed)
+    if not centred.any():
+        return np.zeros((len(vectors), count), np.float32), "all vectors are the same"
     reduced = pca.fit_transform(centred.astype(np.float32))
     kept = float(pca.explained_variance_ratio_.sum())
     scale = float(np.sqrt(reduced.var(0).sum())) or 1.0
@@ -135,9 +139,17 @@ def _tsne(reduced: np.ndarray, options: EmbeddingOptions) -> tuple[np.ndarray, s
     from sklearn.manifold import TSNE
 
     perplexity = min(options.perplexity, (len(reduced) - 1) / 3)
-    # a standard deviation of 1e-4 in the start's first component: van der Maaten's; sklearn makes it so
+    # sklearn's own start from PCA divides by a spread that is 0 where all vectors are alike, and then crashes
+    chance = np.random.default_rng(options.seed).normal(size=(len(reduced), 2))
+    start = _pca(reduced, options)[0]
+    start = start / (start[:, 0].std() or 1.0) + 1e-2 * chance
     found = TSNE(
-        2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=options.seed, n_jobs=-1
+        2,
+        perplexity=perplexity,
+        init=(1e-4 * start).astype(np.float32),  # so narrow a start is van der Maaten's
+        learning_rate="auto",
+        random_state=options.seed,
+        n_jobs=-1,
     ).fit_transform(reduced)
     return found, f"t-SNE with perplexity {perplexity:g}, started from PCA"
 

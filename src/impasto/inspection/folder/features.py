@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from impasto.errors import UsageError
-from impasto.inspection.folder.pictures import batches, sized, warn
+from impasto.inspection.folder.pictures import Shape, batches, shape_for, sized, warn
 from impasto.inspection.folder.scan import SIZE
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
@@ -77,8 +77,7 @@ def features(
     vectors: np.ndarray | None = None
     rows: list[int] = []
     with torch.inference_mode(), at_rest(network.module):
-        shape: Literal["own", "square"] = "square" if pool == "flat" else "own"
-        for places, pictures in batches(paths, size, batch_size, shape):
+        for places, pictures in batches(paths, size, batch_size, _shape(network, pool)):
             try:
                 found = vectors_of(taps(pictures.to(device))[tap], pool).cpu().numpy()
             except UsageError as error:  # too small
@@ -104,7 +103,7 @@ def features_of(network: Network, path: Path, like: Features) -> Float[np.ndarra
     Raises:
         UsageError: It cannot be read, or is too small.
     """
-    picture = sized(path, like.size, "square" if like.pool == "flat" else "own")
+    picture = sized(path, like.size, _shape(network, like.pool))
     device = next(network.module.parameters(), torch.empty(0)).device
     with torch.inference_mode(), at_rest(network.module):
         return vectors_of(Taps(network, [like.tap])(picture.to(device))[like.tap], like.pool).cpu().numpy()
@@ -119,6 +118,10 @@ def vectors_of(values: Tensor, pool: Pool) -> Float[Tensor, "b d"]:
     if values.ndim == 2 or pool == "flat":
         return values.float().flatten(1)
     return values.float().mean((2, 3) if values.ndim == 4 else (1,))
+
+
+def _shape(network: Network, pool: Pool) -> Shape:
+    return "square" if pool == "flat" else shape_for(network)
 
 
 def default_tap(network: Network) -> str:

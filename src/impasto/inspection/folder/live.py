@@ -21,7 +21,7 @@ from impasto.errors import UsageError
 from impasto.images.replace import replace_file
 from impasto.inspection.folder.options import ActivationOptions
 from impasto.inspection.folder.page import render
-from impasto.inspection.folder.pictures import sized
+from impasto.inspection.folder.pictures import shape_for, sized
 from impasto.inspection.folder.sprites import data_uri
 from impasto.inspection.folder.top_patches import geometries
 from impasto.inspection.predictions import Prediction, top_classes
@@ -35,6 +35,8 @@ from impasto.runs.options_file import validate
 Progress = Callable[[float, str], object]
 
 LAYER_PIXELS = 400_000  # of all maps of a layer together, at most: a page of 20 layers stays a few megabytes
+EVERYWHERE = TapGeometry(0, 0, 0, everywhere=True)
+
 _QUALITY = 90
 
 
@@ -116,21 +118,22 @@ def activations(
         base["network"] = network
     options = validate(ActivationOptions, base | fields)
     tell = progress or (lambda _done, _words: None)
-    picture = sized(image, options.size)
     of = subject(network or options.network, options.weights, options.device, download)
+    picture = sized(image, options.size, shape_for(of))
     device = next(of.module.parameters(), torch.empty(0)).device
     with torch.inference_mode(), at_rest(of.module):
         taps = options.taps or stages(of, picture.to(device))
         found = Taps(of, taps)(picture.to(device))
     tell(0.3, "measuring receptive fields")
-    geometry = geometries(of, taps)
+    # what has one position sees everything, or nothing is lost by saying so: to measure it takes long
+    geometry = geometries(of, [tap for tap in taps if found[tap].shape[2:].numel() > 1])
     modules = dict(of.module.named_modules())
     layers = []
     for number, tap in enumerate(taps):
         tell(0.4 + 0.6 * number / len(taps), tap)
         module = modules.get(of.aliases.get(tap, tap))
         kind = type(module).__name__ if module is not None else "scores" if tap == OUTPUT else "picture"
-        layers.append(_layer(tap, kind, found[tap], geometry[tap], of))
+        layers.append(_layer(tap, kind, found[tap], geometry.get(tap, EVERYWHERE), of))
     predictions = top_classes(of, picture, options.top) if of.classes else ()
     page = _page(of, Path(image).name, picture, layers, predictions)
     tell(1.0, "shown")

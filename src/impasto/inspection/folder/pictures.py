@@ -18,6 +18,7 @@ from impasto.errors import ImpastoError, UsageError
 from impasto.images import idx, read
 from impasto.images.folder import pictures_below
 from impasto.images.resize import fit, resize, size_of
+from impasto.networks import Network
 
 log = logging.getLogger("impasto")
 
@@ -95,6 +96,11 @@ def read_pixels(path: Path | str) -> Float[Tensor, "1 3 h w"]:
         return digit.float().div_(255).expand(1, 3, -1, -1)
     picture = read(path)
     return picture.pixels if picture.alpha is None else 1 + picture.alpha * (picture.pixels - 1)
+
+
+def shape_for(network: Network) -> Shape:
+    """The shape of picture that a network takes: squares alone are taken by transformers with places for patches."""
+    return "square" if hasattr(network.module, "patch_embed") else "own"
 
 
 def sized(path: Path | str, size: int, shape: Shape = "own") -> Float[Tensor, "1 3 h w"]:

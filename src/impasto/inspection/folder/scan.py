@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images.replace import replace_file
-from impasto.inspection.folder.pictures import LeftOut, batches, warn
+from impasto.inspection.folder.pictures import LeftOut, batches, shape_for, warn
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
 
@@ -111,7 +111,9 @@ def scan(
     ) -> Iterable[tuple[list[int], dict[str, Tensor]]]:
         """The activations of these pictures, batch by batch, and how far it is."""
         done = before
-        for inside, pictures in batches([paths[place] for place in places], size, batch_size, left_out=left_out):
+        for inside, pictures in batches(
+            [paths[place] for place in places], size, batch_size, shape_for(network), left_out
+        ):
             here = [places[place] for place in inside]
             try:
                 found = taken(pictures.to(device))

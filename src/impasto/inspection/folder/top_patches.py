@@ -19,7 +19,7 @@ from impasto.images import Picture, write
 from impasto.images.contact_sheet import contact_sheet
 from impasto.inspection.folder.options import PatchOptions
 from impasto.inspection.folder.patches import Box, patch, patch_box
-from impasto.inspection.folder.pictures import find_pictures, sized
+from impasto.inspection.folder.pictures import find_pictures, shape_for, sized
 from impasto.inspection.folder.scan import TapScan, scan
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import Unit, name_of, parse_units
@@ -163,7 +163,7 @@ def patches(
         progress=progress,
     )
     geometry = geometries(of, taps)
-    seen = lru_cache(_HELD)(lambda place: sized(held.paths[place], options.size))
+    seen = lru_cache(_HELD)(lambda place: sized(held.paths[place], options.size, shape_for(of)))
     left_out = scans[taps[0]].left_out
     return FolderPatches(
         tuple(
@@ -177,8 +177,8 @@ def patches(
 
 
 def geometries(network: Network, taps: Sequence[str]) -> dict[str, TapGeometry]:
-    """Where each tap looks; a classifier's scores see everything."""
-    local = [tap for tap in taps if tap != OUTPUT]
+    """Where each tap looks; a classifier's scores and the blocks of a transformer see everything."""
+    local = [tap for tap in taps if tap != OUTPUT] if shape_for(network) == "own" else []
     found = Taps(network, local).geometry() if local else {}
     return {tap: found.get(tap, TapGeometry(0, 0, 0, everywhere=True)) for tap in taps}
 

@@ -20,7 +20,7 @@ class LandscapeOptions(BaseModel):
             "another run, towards whose weights the line goes."
         ),
     ] = "random"
-    dimensions: Annotated[Literal[1, 2], Field(description="A line, or a plane.")] = 2
+    dimensions: Annotated[int, Field(ge=1, le=2, description="1 for a line, 2 for a plane.")] = 2
     points: Annotated[
         int, Field(ge=3, le=1001, description="Points along each direction; Li et al. took 51, a fourfold work.")
     ] = 25

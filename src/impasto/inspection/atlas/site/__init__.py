@@ -1,0 +1,1 @@
+"""The atlas's web site: pages, style and scripts, written from what an atlas holds."""
