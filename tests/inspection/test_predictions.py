@@ -28,7 +28,7 @@ PICTURE = torch.tensor([0.2, 0.9, 0.4]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
 def test_the_most_probable_come_first_with_their_names() -> None:
     found = top_classes(NETWORK, PICTURE, 2)
     assert [one.name for one in found] == ["green", "blue"] and found[0].index == 1
-    assert found[0].score == pytest.approx(1.8) and str(found[0]) == "green 61.1 %"
+    assert found[0].score == pytest.approx(1.8) and str(found[0]) == "green 61.9 %"
     assert sum(one.probability for one in top_classes(NETWORK, PICTURE, 10)) == pytest.approx(1)
     assert prediction(NETWORK, PICTURE, 0).name == "red"
     assert NETWORK.module.scale.requires_grad and NETWORK.module.training

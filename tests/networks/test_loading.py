@@ -337,3 +337,60 @@ def test_reading_weights_keeps_every_tensor(vgg: dict[str, Tensor], tmp_path: Pa
     save_file({**vgg, "more": torch.arange(3)}, tmp_path / "net.safetensors")
     read = read_weights(tmp_path / "net.safetensors")
     assert read.keys() == {*vgg, "more"} and read["more"].tolist() == [0, 1, 2]
+
+
+# Classes
+
+
+def test_a_whole_classifier_knows_its_classes(squeezenet: dict[str, Tensor], tmp_path: Path) -> None:
+    save_file(squeezenet, tmp_path / "net.safetensors")
+    network = load("squeezenet1_1", weights=tmp_path / "net.safetensors")
+    assert len(network.classes) == 1000 and network.classes[1] == "goldfish"
+    assert Taps(network, ["output"])(torch.rand(1, 3, 64, 64))["output"].shape == (1, 1000)
+
+
+@pytest.mark.parametrize("kept", ["features", "some features"])
+def test_what_was_cut_off_from_its_classifier_has_no_classes(
+    squeezenet: dict[str, Tensor], kept: str, tmp_path: Path
+) -> None:
+    last = 12 if kept == "features" else 7
+    save_file(
+        {k: v for k, v in squeezenet.items() if k.startswith("features.") and int(k.split(".")[1]) <= last},
+        tmp_path / "net.safetensors",
+    )
+    network = load("squeezenet1_1", weights=tmp_path / "net.safetensors")
+    assert network.classes == () and "output" not in network.tap_names()
+    with pytest.raises(UsageError, match="squeezenet1_1 is no classifier: choose one"):
+        Taps(network, ["output"])
+
+
+def test_a_shortened_network_with_a_classifier_that_does_not_fit_it_has_no_classes(
+    squeezenet: dict[str, Tensor], tmp_path: Path
+) -> None:
+    kept = {k: v for k, v in squeezenet.items() if k.startswith("classifier.") or int(k.split(".")[1]) <= 7}
+    save_file(kept, tmp_path / "net.safetensors")
+    assert load("squeezenet1_1", weights=tmp_path / "net.safetensors").classes == ()
+
+
+def test_half_a_classifier_is_refused(squeezenet: dict[str, Tensor], tmp_path: Path) -> None:
+    save_file({k: v for k, v in squeezenet.items() if k != "classifier.1.bias"}, tmp_path / "net.safetensors")
+    refused(tmp_path / "net.safetensors", "lacks classifier.1.bias", name="squeezenet1_1")
+
+
+def test_pocket_is_no_classifier() -> None:
+    assert load("pocket").classes == ()
+
+
+def test_classes_of_timm_are_imagenets_in_words(tmp_path: Path) -> None:
+    module = timm.create_model("test_resnet")
+    save_file(module.state_dict(), tmp_path / "net.safetensors")
+    network = load("timm:test_resnet", weights=tmp_path / "net.safetensors")
+    assert len(network.classes) == 1000 and network.classes[1].startswith("goldfish")
+    assert Taps(network, ["output"])(torch.rand(2, 3, 64, 64))["output"].shape == (2, 1000)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(7, tuple(f"class {k}" for k in range(7))), (0, ())])
+def test_classes_of_timm_that_are_not_imagenets_are_numbers(count: int, expected: tuple[str, ...]) -> None:
+    from impasto.networks.loading import _timm_classes
+
+    assert _timm_classes(timm.create_model("test_resnet", num_classes=count)) == expected

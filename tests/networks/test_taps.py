@@ -473,3 +473,203 @@ def test_squeezenet_knows_the_classes_of_imagenet(shared: Path) -> None:
             image = center_crop(resize(read(files[number]).pixels, [224], antialias=True), [224, 224])
             right += int(network.module(network.normalise(image)).argmax()) == number
     assert right / 40 > 0.4
+
+
+# The output of a classifier
+
+
+class Classifying(nn.Module):
+    """A small classifier whose ReLUs work in place, one of them in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.act = nn.ReLU(inplace=True)
+        self.second = nn.Conv2d(6, 6, 3, padding=1)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.first(x)))
+        x = self.act(self.second(x) + x)
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.fixture
+def classifying() -> Network:
+    torch.manual_seed(0)
+    module = Classifying().eval().requires_grad_(False)
+    return Network("small", module, classes=("a", "b", "c", "d"))
+
+
+@pytest.fixture
+def squeezenet(tmp_path: Path) -> Network:
+    torch.manual_seed(0)
+    save_file(models.squeezenet1_1().state_dict(), tmp_path / "net.safetensors")
+    return load("squeezenet1_1", weights=tmp_path / "net.safetensors")
+
+
+def test_the_output_is_what_the_whole_network_says(classifying: Network, squeezenet: Network) -> None:
+    for network in (classifying, squeezenet):
+        expected = network.module(network.normalise(picture()))
+        alone = Taps(network, ["output"])(picture())
+        assert list(alone) == ["output"] and torch.equal(alone["output"], expected)
+        deepest = network.tap_names()[0]
+        among = Taps(network, [deepest, "output", "pixels"])(picture())
+        alike(among["output"], expected)
+        assert set(among) == {deepest, "output", "pixels"}
+        alike(among[deepest], Taps(network, [deepest])(picture())[deepest])
+
+
+def test_the_output_comes_for_every_picture_of_a_batch(classifying: Network) -> None:
+    assert Taps(classifying, ["output"])(picture(batch=3))["output"].shape == (3, 4)
+
+
+def test_the_output_of_what_is_no_classifier_is_refused(vgg: Network) -> None:
+    for network in (vgg, load("pocket")):
+        with pytest.raises(UsageError, match=f"{network.name} is no classifier"):
+            Taps(network, ["output"])
+        assert "output" not in network.tap_names()
+
+
+def test_the_output_is_among_the_names_of_a_classifier(classifying: Network) -> None:
+    assert classifying.tap_names()[-1] == "output"
+    with pytest.raises(UsageError, match=r"no tap 'outptu': it has .*output"):
+        Taps(classifying, ["outptu"])
+
+
+@pytest.mark.parametrize("tap", ["first", "norm", "second"])
+def test_the_scores_gradient_at_a_tap_is_the_one_by_hand(classifying: Network, tap: str) -> None:
+    module = classifying.module
+    assert isinstance(module, Classifying)
+    found = Taps(classifying, [tap, "output"])(picture().requires_grad_())
+    (slope,) = torch.autograd.grad(found["output"][:, 2].sum(), found[tap])
+    steps = {"first": module.first, "norm": module.norm, "second": module.second}
+    x = normalised(picture()).requires_grad_()
+    by_name: dict[str, Tensor] = {}
+    by_name["first"] = steps["first"](x)
+    by_name["norm"] = steps["norm"](by_name["first"])
+    shortcut = by_name["norm"].relu()
+    by_name["second"] = steps["second"](shortcut)
+    scores = module.head((by_name["second"] + shortcut).relu().mean((2, 3)))
+    (expected,) = torch.autograd.grad(scores[:, 2].sum(), by_name[tap])
+    alike(slope, expected)
+    alike(found[tap], by_name[tap])
+
+
+def test_the_gradient_runs_through_every_tap_of_a_chain(vgg: Network) -> None:
+    found = Taps(vgg, VGG_NAMES)(picture().requires_grad_())
+    weight = found["relu3_1"].detach().cos()
+    slopes = torch.autograd.grad((found["relu3_1"] * weight).sum(), [found[name] for name in VGG_NAMES])
+    for name, slope in zip(VGG_NAMES, slopes, strict=True):
+        assert slope.shape == found[name].shape and slope.any(), name
+    relu = VGG_NAMES.index("relu2_1")
+    assert torch.equal(slopes[relu - 1], slopes[relu] * (found["conv2_1"] > 0))
+
+
+def test_the_gradient_runs_through_every_tap_of_a_hooked_network(resnet: tuple[nn.Module, Network]) -> None:
+    names = ["conv1", "bn1", "act1", "layer1", "layer2", "layer3", "layer4"]
+    network = resnet[1]
+    found = Taps(network, [*names, "output"])(picture().requires_grad_())
+    slopes = torch.autograd.grad(found["output"][:, 1].sum(), [found[name] for name in names])
+    assert all(slope.any() for slope in slopes)
+    assert torch.equal(slopes[1], slopes[2] * (found["bn1"] > 0))
+
+
+def test_a_value_in_place_of_a_taps_changes_what_comes_after(classifying: Network) -> None:
+    """What occlusion of channels, or a patched activation, relies on."""
+    from impasto.networks.hooks import hooked
+
+    with hooked(classifying.module, {"second": lambda layer, inputs, output: torch.zeros_like(output)}):
+        found = Taps(classifying, ["second", "output"])(picture())
+    assert not found["second"].any()
+    module = classifying.module
+    assert isinstance(module, Classifying)
+    shortcut = module.norm(module.first(normalised(picture()))).relu()
+    alike(found["output"], module.head(shortcut.mean((2, 3))))
+
+
+def test_a_relu_in_place_behind_a_tap_leaves_its_value_alone(classifying: Network) -> None:
+    module = classifying.module
+    assert isinstance(module, Classifying)
+    expected = module.norm(module.first(normalised(picture()))).clone()
+    for names in (["norm"], ["norm", "second"], ["norm", "output"], ["first", "norm", "head", "output"]):
+        found = Taps(classifying, names)(picture())
+        alike(found["norm"], expected)
+        assert found["norm"].min() < 0
+        first = found["norm"].clone()
+        Taps(classifying, names)(1 - picture())
+        assert torch.equal(found["norm"], first)
+
+
+def test_a_layer_that_runs_twice_is_tapped_the_same_whatever_else_is_tapped(classifying: Network) -> None:
+    alone = Taps(classifying, ["act"])(picture())["act"]
+    for others in (["second"], ["head"], ["output"], ["first", "head", "output"]):
+        assert torch.equal(Taps(classifying, ["act", *others])(picture())["act"], alone), others
+
+
+# Hooks, and taps, around taps
+
+
+def test_hooks_around_a_chain_see_its_layers_too(vgg: Network) -> None:
+    from impasto.networks.hooks import hooked
+
+    seen: dict[str, Tensor] = {}
+
+    def note(path: str) -> Callable[..., None]:
+        return lambda layer, inputs, output: seen.update({path: output})
+
+    with hooked(vgg.module, {path: note(path) for path, _ in vgg.trunk}):
+        Taps(vgg, ["conv2_1"])(picture())
+    expected = Taps(vgg, [path for path, _ in vgg.trunk[:6]])(picture())
+    assert list(seen) == [path for path, _ in vgg.trunk[:6]]
+    for path, value in expected.items():
+        alike(seen[path], value)
+
+
+class Within(nn.Module):
+    """A network that taps another, as a trained classifier does."""
+
+    def __init__(self, network: Network, tap: str) -> None:
+        super().__init__()
+        self.body = network.module
+        self._taps = (Taps(network, [tap]), tap)
+
+    def forward(self, x: Tensor) -> Tensor:
+        taps, tap = self._taps
+        return 2 * taps(x)[tap].mean((2, 3))
+
+
+def test_taps_run_within_taps(resnet: tuple[nn.Module, Network]) -> None:
+    inner = resnet[1]
+    outer = Network("outer", Within(inner, "layer2"), mean=(0.0,) * 3, std=(1.0,) * 3, classes=("a", "b"))
+    before = untidied(inner.module)
+    expected = Taps(inner, ["bn1", "layer1", "layer2"])(picture())
+    for names in (["bn1"], ["bn1", "layer1"], ["bn1", "layer1", "layer2"]):
+        found = Taps(outer, [f"body.{name}" for name in names])(picture())
+        for name in names:
+            alike(found[f"body.{name}"], expected[name])
+        whole = Taps(outer, [*(f"body.{name}" for name in names), "output"])(picture().requires_grad_())
+        alike(whole["output"], 2 * expected["layer2"].mean((2, 3)))
+        (slope,) = torch.autograd.grad(whole["output"].sum(), whole["body.bn1"])
+        assert slope.any()
+    assert untidied(inner.module) == before
+    with pytest.raises(UsageError, match=r"outer never runs body\.layer3"):
+        Taps(outer, ["body.layer3"])(picture())
+    assert untidied(inner.module) == before
+
+
+def test_activations_go_when_they_are_let_go(either: Taps) -> None:
+    """A cycle of references would keep them until the collector comes by, which no GPU can wait for."""
+    import gc
+    import weakref
+
+    gc.collect()
+    gc.disable()
+    try:
+        found = either(picture().requires_grad_())
+        held = [weakref.ref(value) for value in found.values()]
+        del found
+        assert [ref() for ref in held] == [None] * len(held)
+    finally:
+        gc.enable()

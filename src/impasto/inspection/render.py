@@ -114,7 +114,7 @@ def render(
                 reached = _values(objectives, found, per)
                 loss = -(reached if opacity is None else _priced(reached, opacity, per)).sum()
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward(inputs=list(drawn.parameters))
+                loss.backward(inputs=list(drawn.parameters))  # type: ignore[no-untyped-call]
                 optimizer.step()
                 values = reached.detach().float().cpu()
                 if not bool(values.isfinite().all()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from impasto import networks
 from impasto.networks import Network
@@ -14,7 +15,10 @@ Download = Callable[[int, int | None], object]
 
 
 def subject(
-    network: Network | str, weights: Path | None = None, device: str = "auto", download: Download | None = None
+    network: Network | str,
+    weights: Path | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    download: Download | None = None,
 ) -> Network:
     """The network, on the device.
 

@@ -225,13 +225,8 @@ def _batches(
 
         rendered = render(network, part, how, per=options.diversity, progress=tell)
         before += len(part)
-        yield which, ([_visualized(network, one, *made) for one, *made in _split(rendered, part)], rendered.finished)
-
-
-def _split(rendered: Any, part: Sequence[Objective]) -> Iterator[tuple[Objective, Tensor, float]]:
-    per = len(rendered.pictures) // len(part)
-    for i, one in enumerate(part):
-        yield one, rendered.pictures[i * per : (i + 1) * per], float(rendered.values[i])
+        each_ones = zip(part, rendered.pictures.split(options.diversity), rendered.values.tolist(), strict=True)
+        yield which, ([_visualized(network, *one) for one in each_ones], rendered.finished)
 
 
 def _visualized(network: Network, objective: Objective, made: Tensor, value: float) -> Visualized:

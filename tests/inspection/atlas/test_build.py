@@ -1,11 +1,11 @@
 """An atlas is built in pieces: none is made twice, none is lost but those under way when a kill comes."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -181,43 +181,39 @@ def test_processes_make_the_same_as_one(built: Build, tmp_path: Path) -> None:
 
 
 PROGRAM = """
-import sys
+import json, sys
 from impasto.inspection.atlas.build import atlas
 
 if __name__ == "__main__":
-    def tell(part, words):
-        print(words, flush=True)
-    atlas("pocket", sys.argv[1], sys.argv[2], taps=("relu1_1", "relu2_1", "relu3_1"), size=32, steps=int(sys.argv[3]),
-          diversity=0, scan_size=48, patch_size=16, activation_atlases=("none",), workers=int(sys.argv[4]), progress=tell)
+    tell = lambda part, words: print(words, flush=True)
+    atlas("pocket", sys.argv[1], sys.argv[2], progress=tell, **json.loads(sys.argv[3]))
 """
 
 
-def test_a_killed_build_goes_on_and_ends_the_same(pictures: Path, tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-
-    def start(site: Path, workers: int) -> "subprocess.Popen[str]":
-        words = [sys.executable, str(program), str(pictures), str(site), "40", str(workers)]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-
-    killed = start(tmp_path / "killed", 2)
+def test_a_killed_build_goes_on_and_ends_the_same(
+    built: Build, pictures: Path, tmp_path: Path, small: dict[str, Any]
+) -> None:
+    how = {"taps": ("relu1_1", "relu2_1", "relu3_1"), "steps": 12, "diversity": 0, "activation_atlases": ("none",)}
+    (tmp_path / "program.py").write_text(PROGRAM)
+    words = [sys.executable, str(tmp_path / "program.py"), str(pictures), str(tmp_path / "site")]
+    killed = subprocess.Popen([*words, json.dumps(small | how | {"workers": 2})], stdout=subprocess.PIPE, text=True)
     assert killed.stdout is not None
+    done = tmp_path / "site" / "pictures"
     for line in killed.stdout:
-        if "visualization" in line and len(list((tmp_path / "killed" / "pictures").glob("[!.]*"))) >= 2:
+        if "visualization" in line and len(list(done.glob("[!.]*"))) >= 2:
             break
     os.kill(killed.pid, signal.SIGKILL)
+    killed.stdout.read()  # to the end: the workers, who hold the pipe too, end with the process that began them
     killed.wait()
-    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "killed" / "pictures").glob("[!.]*")}
+    kept = {path.name: path.stat().st_mtime_ns for path in done.glob("[!.]*")}
     assert kept
-    time.sleep(1)  # the workers end with the process that began them
-    again = start(tmp_path / "killed", 1)
-    assert again.communicate() and again.returncode == 0
-    for name, made in kept.items():
-        assert (tmp_path / "killed" / "pictures" / name).stat().st_mtime_ns == made
-    assert not list((tmp_path / "killed").rglob(".part-*"))
-    whole = start(tmp_path / "whole", 1)
-    assert whole.communicate() and whole.returncode == 0
-    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    built(**how)
+    assert {name: (done / name).stat().st_mtime_ns for name in kept} == kept
+    assert not list((tmp_path / "site").rglob(".part-*"))
+    whole = files(tmp_path / "site")
+    shutil.rmtree(tmp_path / "site")
+    built(**how)
+    assert files(tmp_path / "site") == whole
 
 
 def test_a_worker_that_dies_is_told_in_a_line(built: Build, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def scaled(map: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
 
     >>> scaled(torch.tensor([[0.0, 2.0], [-1.0, 0.0]]))
     tensor([[ 0.0000,  1.0000],
-            [-0.5025,  0.0000]])
+            [-0.5000,  0.0000]])
     """
     magnitude = map.abs().float()
     highest = _quantile(magnitude, 1 - CLIPPED) or float(magnitude.max()) or 1.0

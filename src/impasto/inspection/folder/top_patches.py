@@ -240,14 +240,13 @@ def histogram(one: UnitPatches, height: int) -> Float[Tensor, "1 3 height width"
     figure = Figure(figsize=(dots / 100 * 1.5, dots / 100), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     widths = np.maximum(np.diff(one.edges), 1e-12)
-    # positions for each unit of activation: the outer bins may be wider than the others
-    axes.bar(one.edges[:-1], one.counts / widths, align="edge", color="#0072b2", linewidth=0)
+    # the outer bins may be wider than the others: as many positions as a bin of the usual width would hold of them
+    heights = np.log10(1 + one.counts * float(np.median(widths)) / widths)
+    axes.bar(one.edges[:-1], heights, widths, align="edge", color="#0072b2", linewidth=0)
     if one.patches:
         axes.axvline(one.patches[-1].activation, color="#d55e00", linewidth=1)
-    axes.set_yscale("log")
     axes.tick_params(labelsize=9, colors="#6b7178")
     axes.set_yticks([])
-    axes.minorticks_off()
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.set_title(

@@ -11,6 +11,7 @@ import numpy as np
 from impasto.inspection.folder.nearest import nearest
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.predictions import Predictions
+from impasto.learning.report.looks import Looks
 from impasto.learning.report.thumbnails import Thumbnail, Thumbnails
 from impasto.learning.scores import Scores
 from impasto.learning.views import View, views
@@ -47,6 +48,7 @@ class Card:
         right: Whether they are the same.
         group: Its group.
         thumbnail: The picture.
+        look: Where in it there is what speaks for what the classifier says, over the picture; None for none.
         box: Left, top, width, height in the thumbnail, as the classifier has it.
         true_box: As it is.
         neighbours: The nearest training pictures, nearest first.
@@ -61,6 +63,7 @@ class Card:
     right: bool
     group: str | None
     thumbnail: Thumbnail
+    look: Thumbnail | None
     box: tuple[float, float, float, float] | None
     true_box: tuple[float, float, float, float] | None
     neighbours: tuple[Neighbour, ...]
@@ -89,6 +92,7 @@ def album(
     scores: Scores,
     *,
     embeddings: np.ndarray | None,
+    looks: Looks | None,
     preprocessing: Preprocessing,
     tell: Callable[[float, str], object],
 ) -> Album:
@@ -99,6 +103,7 @@ def album(
         chosen: (n,) bool, the pictures that are judged.
         scores: Theirs.
         embeddings: (n, d), or None to leave neighbours out.
+        looks: Where the classifier looks, or None to leave that out.
         preprocessing: What the classifier sees of a picture: boxes are parts of it.
         tell: Called with (part done, words).
     """
@@ -116,7 +121,7 @@ def album(
     cards: dict[int, Card] = {}
     for number, row in enumerate(wanted):
         whole = int(rows[row])
-        cards[row] = _card(predictions, whole, thumbnails, near.get(whole, []), preprocessing)
+        cards[row] = _card(predictions, whole, thumbnails, near.get(whole, []), looks, preprocessing)
         tell((number + 1) / len(wanted), f"picture {number + 1} of {len(wanted)}")
 
     def galleries(some: list[View]) -> tuple[Gallery, ...]:
@@ -147,6 +152,7 @@ def _card(
     row: int,
     thumbnails: Thumbnails,
     near: list[tuple[int, float]],
+    looks: Looks | None,
     preprocessing: Preprocessing,
 ) -> Card:
     chances = np.exp(predictions.log_probabilities[row].astype(np.float64))
@@ -175,6 +181,7 @@ def _card(
         right=said == target,
         group=predictions.groups[row],
         thumbnail=thumbnail,
+        look=looks.of(row, said, thumbnail) if looks and thumbnail.source else None,
         box=rectangle(predictions.boxes),
         true_box=rectangle(predictions.true_boxes),
         neighbours=tuple(neighbour(other, distance) for other, distance in near),

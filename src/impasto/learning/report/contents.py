@@ -19,6 +19,7 @@ from impasto.learning.intervals import Interval, bootstrap, has_groups
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.predictions import Predictions
 from impasto.learning.report.cards import Album, album
+from impasto.learning.report.looks import looks_of
 from impasto.learning.scores import Scores, most_confused, score
 from impasto.runs import metrics
 from impasto.runs.directory import RunDirectory
@@ -123,6 +124,7 @@ def gather(run: Path, *, progress: Callable[[float, str], object] | None = None)
             chosen,
             scores,
             embeddings=_embeddings(run, len(everything)),
+            looks=looks_of(run, everything.paths),
             preprocessing=_preprocessing(directory.options),
             tell=lambda part, words: tell(0.15 + 0.8 * part, words),
         ),

@@ -9,6 +9,7 @@ from impasto.learning import plots
 from impasto.learning.baselines import Baseline
 from impasto.learning.intervals import Interval
 from impasto.learning.report.contents import Contents
+from impasto.learning.report.looks import SAID
 
 SPLITS = {"test": "test", "valid": "validation", "train": "training"}
 
@@ -65,6 +66,7 @@ def render(contents: Contents) -> str:
         figures=drawn,
         views=VIEWS,
         neighbours=any(card.neighbours for view in contents.album.over_all for card in view.cards),
+        looks=SAID if any(card.look for view in contents.album.over_all for card in view.cards) else "",
         trials=_trials(contents),
     )
 

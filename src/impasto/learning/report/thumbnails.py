@@ -40,6 +40,16 @@ class Thumbnail:
         return round(left, 1), round(top, 1), round(max(0.0, right - left), 1), round(max(0.0, bottom - top), 1)
 
 
+def thumbnail(pixels: np.ndarray, size: tuple[int, int]) -> Thumbnail:
+    """Levels (h, w, 3) as a thumbnail of a width and height."""
+    image = Image.fromarray(pixels)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", *size)
+
+
 class Thumbnails:
     """Thumbnails of pictures by their paths, each made once.
 
@@ -67,13 +77,8 @@ class Thumbnails:
         except (ImpastoError, OSError, ValueError):
             return Thumbnail("", side, side)
         scale = side / max(across, down)
-        width, height = max(1, round(across * scale)), max(1, round(down * scale))
-        image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
-        return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", width, height)
+        size = max(1, round(across * scale)), max(1, round(down * scale))
+        return thumbnail(pixels.permute(1, 2, 0).contiguous().numpy(), size)
 
     def _size(self, row: int) -> tuple[int, int]:
         """Width and height of the upright picture."""

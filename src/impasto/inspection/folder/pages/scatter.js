@@ -53,7 +53,7 @@
   function drawnSide() {
     const share = Math.sqrt((4 * fitScale() * fitScale()) / n) * 0.85;
     const zoom = view.scale / fitScale();
-    return Math.max(5, Math.min(256, Math.max(9, Math.min(44, share)) * Math.pow(zoom, 0.8) * Math.pow(2, factor - 1)));
+    return Math.max(4, Math.min(256, Math.max(width() < 500 ? 6 : 9, Math.min(44, share)) * Math.pow(zoom, 0.8) * Math.pow(2, factor - 1)));
   }
 
   function visible(i) {

@@ -1,0 +1,60 @@
+"""Looks: where in each picture there is what made the classifier say what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from impasto.errors import ImpastoError
+from impasto.inspection.attribution.colours import overlay
+from impasto.inspection.attribution.grad_cam import grad_cam
+from impasto.learning.manifest import Manifest
+from impasto.learning.pictures import read_pixels
+from impasto.learning.predict import MODEL, classifier_of
+from impasto.learning.report.thumbnails import Thumbnail, thumbnail
+from impasto.learning.trained_network import as_network
+from impasto.networks import Taps
+
+SAID = "Grad-CAM for what the classifier says, at the layer that its head stands on"
+
+
+class Looks:
+    """Grad-CAM maps of a run's pictures over them, at the layer that its head stands on."""
+
+    def __init__(self, run: Path, paths: tuple[str, ...]) -> None:
+        model = classifier_of(run)
+        self._tap = model.description.tap
+        self._network = as_network(model)
+        self._preprocessing = model.description.preprocessing
+        self._manifest = Manifest.from_rows(({"path": path} for path in paths), "/")
+
+    def of(self, row: int, said: int, like: Thumbnail) -> Thumbnail | None:
+        """Of a row, for a class, in the shape of its thumbnail; None where the picture cannot be read any more.
+
+        A map that is zero all over leaves the picture gray.
+        """
+        try:
+            levels = read_pixels(self._manifest, row, replace(self._preprocessing, fit="squish"))
+        except (ImpastoError, OSError, ValueError):
+            return None
+        image = levels[None].float() / 255
+        shown = overlay(grad_cam(self._network, image, said, tap=self._tap), image)[0]
+        pixels = (shown * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        return thumbnail(pixels, (like.width, like.height))
+
+    def has_positions(self) -> bool:
+        """Whether the layer that the head stands on tells places apart."""
+        side = self._preprocessing.size
+        with torch.no_grad():
+            found = Taps(self._network, [self._tap])(torch.zeros(1, 3, side, side))[self._tap]
+        return found.ndim == 4 and found.shape[-2] * found.shape[-1] > 1
+
+
+def looks_of(run: Path, paths: tuple[str, ...]) -> Looks | None:
+    """The looks of a run; None where its classifier is not there any more, or looks at no positions."""
+    if not (run / MODEL).is_file():
+        return None
+    looks = Looks(run, paths)
+    return looks if looks.has_positions() else None
