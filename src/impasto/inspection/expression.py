@@ -12,7 +12,8 @@ from impasto.networks import Network, Taps
 from impasto.networks.taps import OUTPUT
 
 # signs stand between spaces: names of taps and classes hold hyphens
-_TERMS = re.compile(r"\s+([+-])\s+")
+_TERMS = re.compile(r"\s+([+−-])\s+")
+_CLASS = re.compile(r"^class\((.+)\)$")  # as a label has it
 _FACTOR = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*[*·]\s*(.*)")
 
 
@@ -31,7 +32,8 @@ def parse_objectives(text: str, network: Network, *, neuron: bool = False) -> li
     """
     first, *rest = _TERMS.split(text.strip())
     if not rest and _FACTOR.fullmatch(first) is None and not first.startswith("layer("):
-        return [objective_of(unit, network, neuron=neuron) for unit in parse_units(first, network)]
+        units = parse_units(_CLASS.sub(r"class:\1", first), network)
+        return [objective_of(unit, network, neuron=neuron) for unit in units]
     whole = _term(first, network, neuron)
     for sign, term in zip(rest[::2], rest[1::2], strict=True):
         one = _term(term, network, neuron)
@@ -56,7 +58,7 @@ def _term(text: str, network: Network, neuron: bool) -> Objective:
         Taps(network, [whole[1]])  # says so where there is none
         one = objectives.layer(whole[1])
     else:
-        units = parse_units(text, network)
+        units = parse_units(_CLASS.sub(r"class:\1", text), network)
         if len(units) != 1:
             raise UsageError(f"{text!r} is {len(units)} units: name one in a sum, {units[0]} for example")
         one = objective_of(units[0], network, neuron=neuron)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -91,32 +90,28 @@ def render(
     (1, 3, 32, 32)
     """
     taps = Taps(network, taps_of(objectives))
-    parameter = next(network.module.parameters())
+    device = next(network.module.parameters()).device
     motion = MOTIONS[how.robustness]
     margin = motion.margin(how.size)
     whole = (how.size[0] + 2 * margin, how.size[1] + 2 * margin)
-    drawn = _canvas(how, len(objectives), per, whole, parameter.device)
-    optimizer = torch.optim.Adam(drawn.parameters, lr=how.rate * drawn.rate)
+    drawn = _canvas(how, len(objectives), per, whole, device)
+    optimizer = torch.optim.Adam(drawn.parameters, lr=how.rate * drawn.rate, fused=device.type in ("cpu", "cuda"))
     generator = torch.Generator().manual_seed(how.seed)
-    half = how.precision == "bf16-mixed"
     values = torch.zeros(len(objectives))
     step = 0
     with at_rest(network.module):
         try:
             for step in range(how.steps):
                 seen = window(pictures(drawn.draw(), how.decorrelate), how.size, motion, generator)
-                opacity = seen[:, 3:].mean(dim=(1, 2, 3)) if how.alpha else None
-                if how.alpha:
-                    seen = _on_ground(seen, generator)
-                rescuing = Gates("rescue") if step < how.rescue else nullcontext()
-                with rescuing, torch.autocast(parameter.device.type, torch.bfloat16, enabled=half):
-                    found = taps(seen.to(parameter.dtype))
-                reached = _values(objectives, found, per)
-                loss = -(reached if opacity is None else _priced(reached, opacity, per)).sum()
+                ground = _ground(seen, generator) if how.alpha else None
+                values, downhill = _downhill(taps, objectives, seen, ground, per, how.precision)
+                if step < how.rescue and (asleep := ~downhill[:, :3].flatten(1).any(1)).any():
+                    with Gates("rescue"):
+                        _, waking = _downhill(taps, objectives, seen, ground, per, how.precision)
+                    downhill[asleep] = waking[asleep]
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward(inputs=list(drawn.parameters))  # type: ignore[no-untyped-call]
+                torch.autograd.backward(seen, downhill, inputs=list(drawn.parameters))
                 optimizer.step()
-                values = reached.detach().float().cpu()
                 if not bool(values.isfinite().all()):
                     raise ImpastoError("the activations became infinite: choose a lower --rate, or --precision 32-true")
                 if progress:
@@ -145,6 +140,26 @@ def _canvas(how: Rendering, count: int, per: int, whole: tuple[int, int], device
     )
 
 
+def _downhill(
+    taps: Taps,
+    objectives: Sequence[Objective],
+    seen: Float[Tensor, "n c h w"],
+    ground: Float[Tensor, "n 3 h w"] | None,
+    per: int,
+    precision: str,
+) -> tuple[Float[Tensor, " k"], Float[Tensor, "n c h w"]]:
+    """What the objectives reach on what the network sees, on the CPU, and the gradient of their negative there."""
+    leaf = seen.detach().requires_grad_()
+    parameter = next(taps.network.module.parameters())
+    shown = leaf if ground is None else leaf[:, :3] * leaf[:, 3:] + ground * (1 - leaf[:, 3:])
+    with torch.autocast(leaf.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        found = taps(shown.to(parameter.dtype))
+    reached = _values(objectives, found, per)
+    gain = reached if ground is None else _priced(reached, leaf[:, 3:].mean(dim=(1, 2, 3)), per)
+    (gradient,) = torch.autograd.grad(-gain.sum(), leaf)  # of a loss: the rescue's rule is for what is minimised
+    return reached.detach().cpu(), gradient
+
+
 def _values(objectives: Sequence[Objective], found: dict[str, Tensor], per: int) -> Float[Tensor, " k"]:
     maps = {tap: one.float() for tap, one in found.items()}
     return torch.stack(
@@ -161,9 +176,8 @@ def _priced(reached: Float[Tensor, " k"], opacity: Float[Tensor, " n"], per: int
     return reached - ALPHA_PRICE * reached.detach().abs() * cost
 
 
-def _on_ground(seen: Float[Tensor, "n 4 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
-    """Pictures over a ground that is another one in every step: smooth noise in any colours, or one colour."""
+def _ground(seen: Float[Tensor, "n 4 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
+    """What shows through where pictures are transparent, another one in every step: smooth noise, or one colour."""
     n, _, h, w = seen.shape
     coarse = torch.rand(n, 3, *((1, 1) if torch.rand((), generator=generator) < 0.5 else (5, 5)), generator=generator)
-    ground = torch.nn.functional.interpolate(coarse, (h, w), mode="bicubic", align_corners=False).clamp(0, 1).to(seen)
-    return seen[:, :3] * seen[:, 3:] + ground * (1 - seen[:, 3:])
+    return torch.nn.functional.interpolate(coarse, (h, w), mode="bicubic", align_corners=False).clamp(0, 1).to(seen)

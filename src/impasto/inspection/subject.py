@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from impasto import networks
 from impasto.networks import Network
 from impasto.networks.allocator import keep_freed_memory
-from impasto.networks.device import pick_device
+from impasto.networks.device import DeviceName, pick_device
 
 Download = Callable[[int, int | None], object]
 
@@ -17,7 +16,7 @@ Download = Callable[[int, int | None], object]
 def subject(
     network: Network | str,
     weights: Path | None = None,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    device: DeviceName = "auto",
     download: Download | None = None,
 ) -> Network:
     """The network, on the device.

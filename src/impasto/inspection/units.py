@@ -12,6 +12,7 @@ from impasto.networks import Network, Taps
 from impasto.networks.names import nearest
 from impasto.networks.taps import OUTPUT
 
+_NUMBERS = re.compile(r"\d+(-\d+)?(,\s*\d+(-\d+)?)*")
 PROBES = (64, 224, 448)  # sides of pictures on which channels are counted: some networks take no small ones
 
 
@@ -47,7 +48,7 @@ def parse_units(text: str, network: Network) -> list[Unit]:
     tap = OUTPUT if tap == "class" else tap
     if tap == OUTPUT and which:
         Taps(network, [OUTPUT])  # says so where there are no classes
-        if re.fullmatch(r"\d+-\d+", which) is None:
+        if not _NUMBERS.fullmatch(which) or which.isdecimal():
             return [Unit(OUTPUT, find_class(network, which))]
     count = channels(network, tap)
     if not which:
@@ -98,9 +99,9 @@ def find_class(network: Network, name: str | int) -> int:
     if not classes:
         raise UsageError(f"{network.name} is no classifier: choose one, squeezenet1_0 or another")
     text = str(name).strip()
-    if text in classes:
+    if classes.count(text) == 1:
         return classes.index(text)
-    if text.isdigit():
+    if text.isdecimal():
         if int(text) < len(classes):
             return int(text)
         raise UsageError(f"{network.name} has no class {text}: they are 0 to {len(classes) - 1}")
@@ -122,5 +123,5 @@ def name_of(network: Network, unit: Unit) -> str:
     path = network.aliases.get(unit.tap, unit.tap)
     # what follows the last layer with weights only selects and averages: its channels are the classes
     last = [name for name, module in network.module.named_modules() if hasattr(module, "weight")]
-    is_score = bool(last) and path == last[-1]
+    is_score = bool(last) and f"{last[-1]}.".startswith(f"{path}.")
     return network.classes[unit.channel] if is_score and unit.channel < len(network.classes) else ""

@@ -225,7 +225,7 @@ def _batches(
 
         rendered = render(network, part, how, per=options.diversity, progress=tell)
         before += len(part)
-        each_ones = zip(part, rendered.pictures.split(options.diversity), rendered.values.tolist(), strict=True)
+        each_ones = zip(part, torch.split(rendered.pictures, options.diversity), rendered.values.tolist(), strict=True)
         yield which, ([_visualized(network, *one) for one in each_ones], rendered.finished)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-
 SMALL: dict[str, Any] = {
     "taps": ("relu1_1", "relu2_1"),
     "size": 32,

@@ -1,5 +1,6 @@
 """An atlas's layers are those with weights, in running order, and know what feeds them."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -48,7 +49,7 @@ def test_squeezenets_fires_are_one_layer_each(fires: tuple[AtlasLayer, ...]) -> 
     assert sum(layer.channels for layer in fires) == 3656
     assert [layer.kind for layer in fires] == ["7×7 convolution", *["Fire"] * 8, "1×1 convolution"]
     assert [layer.stride for layer in fires] == [2, 4, 4, 4, 8, 8, 8, 8, 16, 16]
-    assert all(later.inputs == (earlier.tap,) for earlier, later in zip(fires, fires[1:]))
+    assert all(later.inputs == (earlier.tap,) for earlier, later in itertools.pairwise(fires))
 
 
 def test_what_only_selects_is_folded_into_the_layer_before(fires: tuple[AtlasLayer, ...]) -> None:
@@ -69,7 +70,7 @@ def test_a_residual_network_of_timm_is_its_blocks() -> None:
     assert [layer.tap for layer in layers] == [*stem, *blocks, "fc"]
     assert [layer.seen for layer in layers[:3]] == ["conv1.2", "conv1.5", "act1"]
     assert [layer.kind for layer in layers[3:6]] == ["BasicBlock", "BasicBlock", "Bottleneck"]
-    assert all(later.inputs == (earlier.tap,) for earlier, later in zip(layers, layers[1:]))
+    assert all(later.inputs == (earlier.tap,) for earlier, later in itertools.pairwise(layers))
     assert (layers[-1].stride, layers[-1].receptive_field, layers[-1].kind) == (0, None, "fully connected")
 
 
