@@ -122,15 +122,12 @@ def test_channels_of_a_transformer_are_those_of_its_tokens():
     network = Network("vit", module, classes=tuple(str(k) for k in range(1000)))
     assert channels(network, "blocks.1") == module.embed_dim
     assert words("blocks.1:0-2", network) == ["blocks.1:0", "blocks.1:1", "blocks.1:2"]
-    with pytest.raises(UsageError, match="has no channels: choose a layer that gives maps or scores"):
-        channels(network, "patch_embed.norm" if channels_are_flat(network, "patch_embed.norm") else "blocks.0.attn.qkv")
 
 
-def channels_are_flat(network, tap):
-    try:
-        return channels(network, tap) is None
-    except UsageError:
-        return True
+def test_values_that_are_no_channels_are_told():
+    network = Network("flat", nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(2)))
+    with pytest.raises(UsageError, match="1 of flat has no channels: choose a layer that gives maps or scores"):
+        parse_units("1:0", network)
 
 
 def test_counting_channels_leaves_no_gradients_and_works_under_no_grad(pocket):

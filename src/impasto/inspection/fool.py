@@ -123,10 +123,11 @@ def fool(
     download: Download | None = None,
     **fields: Any,
 ) -> Fooling:
-    """Change ``image`` until the network takes it for ``target``: x += rate·g/‖g‖, g the gradient of target's score.
+    """Change ``image`` until the network takes it for ``target``: x += rate·g/‖g‖.
 
-    CS231n, assignment 3, after Szegedy et al., "Intriguing properties of neural networks" (2014). Pixels stay in
-    [0, 1]. It ends when the picture, rounded to the 256 levels of a file, is taken for the target: so the file that is
+    CS231n, assignment 3, after Szegedy et al., "Intriguing properties of neural networks" (2014). Departure from the
+    course, whose g is the gradient of the target's score: here it is that of its log probability, which lowers the
+    scores of others too and points somewhere where a closed ReLU shuts the target's off. Pixels stay in [0, 1]. It ends when the picture, rounded to the 256 levels of a file, is taken for the target: so the file that is
     written fools, and not only the picture in memory.
 
     >>> import impasto
@@ -165,9 +166,7 @@ def fool(
     x, steps = pixels.clone(), 0
     while not (reached := _leads(victim, quantised(x), index, chosen.confidence)) and steps < chosen.steps:
         say(steps / chosen.steps, f"{victim.classes[index]}, step {steps}")
-        g = gradients(victim, x, index)
-        if not g.any():  # the target's score is shut: lower the others, until it opens
-            g = -gradients(victim, x, int(scores(victim, x).argmax()))
+        g = gradients(victim, x, index, log_probability=True)
         x = (x + length * g / g.norm().clamp_min(1e-12)).clamp(0, 1)
         steps += 1
     fooled = quantised(x)

@@ -31,8 +31,13 @@ class Motion:
 
     def margin(self, size: Size) -> int:
         """Pixels that a canvas needs on each side so that the window never looks beyond it."""
-        widest = max(math.cos(turn) + math.sin(turn) for turn in (math.radians(abs(d)) for d in self.degrees))
-        return math.ceil(max(size) / 2 * (widest / min(self.scales) - 1)) + self.jitter
+        turns = [math.radians(degrees) for degrees in self.degrees]
+        reach = max(
+            along * abs(math.cos(turn)) + across * abs(math.sin(turn)) - along * min(self.scales)
+            for turn in turns
+            for along, across in (size, size[::-1])
+        )
+        return max(0, math.ceil(reach / min(self.scales) / 2)) + self.jitter
 
 
 # lucid's: jitter 8 and then 4, scales 0.90 to 1.10, turns of 10 degrees at most, some of them none. lucid pads with

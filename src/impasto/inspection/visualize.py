@@ -19,6 +19,7 @@ from impasto.inspection.objectives import Objective, diverse
 from impasto.inspection.options import VisualizationOptions
 from impasto.inspection.render import Rendering, render
 from impasto.inspection.subject import Download, subject
+from impasto.inspection.units import Unit, name_of
 from impasto.networks import Network, Taps
 from impasto.networks.taps import OUTPUT
 from impasto.runs.circumstances import circumstances
@@ -36,7 +37,7 @@ class Visualized:
     """The pictures of one objective.
 
     Attributes:
-        label: What they excite.
+        label: What they excite; of a map of class scores, the class's number and name.
         pictures: (n, 3 or 4, h, w) in [0, 1]: one, or several that differ.
         value: What the objective reached.
         predicted: What the whole network takes each picture for, where it is a classifier; else empty.
@@ -236,7 +237,9 @@ def _visualized(network: Network, objective: Objective, made: Tensor, value: flo
         with torch.no_grad():
             scores = Taps(network, [OUTPUT])(made[:, :3].to(device))[OUTPUT]
         predicted = tuple(network.classes[k] for k in scores.argmax(dim=1).tolist())
-    return Visualized(objective.label, made, value, predicted)
+    tap, _, number = objective.label.rpartition(":")
+    name = name_of(network, Unit(tap, int(number))) if tap and number.isdigit() else ""
+    return Visualized(f"{number} {name}" if name else objective.label, made, value, predicted)
 
 
 def _cells(one: Visualized) -> list[tuple[str, Float[Tensor, "1 3 h w"]]]:

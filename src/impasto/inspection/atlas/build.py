@@ -158,7 +158,7 @@ def _write_pages(content: AtlasContent, site: Path) -> int:
     were made of is remembered as a hash, with the size and time of every file that was written.
     """
     note = site / ".atlas" / "site.json"
-    key = key_of(_pages_code(), asdict(content))
+    key = key_of(_pages_code(), repr(content))  # of thousands of units, four times as fast as asdict
     try:
         last = json.loads(note.read_text())
     except (OSError, ValueError):

@@ -29,7 +29,12 @@ def batch_size(picture: Float[Tensor, "b 3 h w"]) -> int:
 
 
 def gradients(
-    network: Network, pictures: Float[Tensor, "b 3 h w"], index: int, rule: Rule | None = None
+    network: Network,
+    pictures: Float[Tensor, "b 3 h w"],
+    index: int,
+    rule: Rule | None = None,
+    *,
+    log_probability: bool = False,
 ) -> Float[Tensor, "b 3 h w"]:
     """∂score/∂pixel for the score of class ``index`` before the softmax, of each picture by itself.
 
@@ -41,6 +46,7 @@ def gradients(
         pictures: In [0, 1], on any device.
         index: The class.
         rule: What ReLUs do with gradients, instead of what is right (:class:`~impasto.networks.gates.Gates`).
+        log_probability: Derive the logarithm of the class's probability and not its score.
 
     Raises:
         UsageError: The network is no classifier, or a rule is asked of a network that runs no ReLU.
@@ -50,13 +56,14 @@ def gradients(
     with at_rest(network.module), torch.enable_grad():
         x = pictures.detach().to(device_of(network)).clone().requires_grad_()
         with gates or nullcontext():
-            score = taps(x)[OUTPUT][:, index]
+            found = taps(x)[OUTPUT]
+            score = (found.log_softmax(1) if log_probability else found)[:, index]
         if gates and not gates.met:
             raise UsageError(
                 f"{network.name} runs no ReLU, and {rule} is about ReLUs: choose saliency or integrated-gradients"
             )
-        (found,) = torch.autograd.grad(score.sum(), x, materialize_grads=True)
-    return found
+        (slope,) = torch.autograd.grad(score.sum(), x, materialize_grads=True)
+    return slope
 
 
 def device_of(network: Network) -> torch.device:
