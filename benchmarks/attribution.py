@@ -69,7 +69,7 @@ def main() -> None:
     print("|---|" + "---|" * 6)
     columns = [agreement(network, files[281], options.size) for network in (squeezenet, resnet, vit)]
     for method in columns[0]:
-        cells = [column.get(method, ("no ReLU", "no ReLU")) for column in columns]
+        cells = [column.get(method, ("not compared",) * 2) for column in columns]
         print(f"| {method} | " + " | ".join(value for pair in cells for value in pair) + " |", flush=True)
     relus()
     if options.sweep:
@@ -94,7 +94,7 @@ def agreement(network: Network, file: Path, size: int) -> dict[str, tuple[str, s
     for net, picture in ((network, single), (copied(network).to("cpu", torch.float64), single.double())):
         for method, (ours, theirs) in pairs(net, picture, index).items():
             mine, other = ours().values, theirs()[0].detach()
-            found.setdefault(method, []).append(f"{float((mine - other).abs().max() / other.abs().max()):.1e}")
+            found.setdefault(method, []).append(difference(mine, other))
     return {method: (pair[0], pair[1]) for method, pair in found.items()}
 
 
@@ -196,6 +196,8 @@ def relus() -> None:
 
 def difference(one: Tensor, reference: Tensor) -> str:
     """The largest, relative to the reference's largest value."""
+    if not reference.any():
+        return "both zero" if not one.any() else "captum zero"
     return f"{float((one - reference).abs().max() / reference.abs().max()):.1e}"
 
 

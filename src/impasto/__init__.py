@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING
 from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
+    from impasto.images import Picture, read, write
     from impasto.inspection.atlas.build import atlas
     from impasto.inspection.attribution.explain import explain
+    from impasto.inspection.attribution.options import ExplainOptions, FoolOptions
     from impasto.inspection.dream import dream
+    from impasto.inspection.folder.embed import embed
+    from impasto.inspection.folder.live import activations
+    from impasto.inspection.folder.neighbours import neighbours
+    from impasto.inspection.folder.top_patches import patches
     from impasto.inspection.fool import fool
     from impasto.inspection.options import DreamOptions, VisualizationOptions
     from impasto.inspection.visualize import visualize
-    from impasto.images import Picture, read, write
     from impasto.learning.classify import classify
+    from impasto.learning.landscape import landscape
     from impasto.learning.options import ClassifierOptions
     from impasto.learning.predict import predict
+    from impasto.learning.trained_network import trained_network
     from impasto.learning.work import TrainedClassifier
     from impasto.synthesis.batch import stylize_batch
     from impasto.synthesis.invert import invert
@@ -32,6 +39,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "ClassifierOptions": "impasto.learning.options",
     "DreamOptions": "impasto.inspection.options",
+    "ExplainOptions": "impasto.inspection.attribution.options",
+    "FoolOptions": "impasto.inspection.attribution.options",
     "InversionOptions": "impasto.synthesis.options",
     "Picture": "impasto.images",
     "StyleTransferOptions": "impasto.synthesis.options",
@@ -39,12 +48,17 @@ _HOMES = {
     "TextureOptions": "impasto.synthesis.options",
     "TrainedClassifier": "impasto.learning.work",
     "VisualizationOptions": "impasto.inspection.options",
+    "activations": "impasto.inspection.folder.live",
     "atlas": "impasto.inspection.atlas.build",
     "classify": "impasto.learning.classify",
     "dream": "impasto.inspection.dream",
+    "embed": "impasto.inspection.folder.embed",
     "explain": "impasto.inspection.attribution.explain",
     "fool": "impasto.inspection.fool",
     "invert": "impasto.synthesis.invert",
+    "landscape": "impasto.learning.landscape",
+    "neighbours": "impasto.inspection.folder.neighbours",
+    "patches": "impasto.inspection.folder.top_patches",
     "plan": "impasto.synthesis.plan",
     "predict": "impasto.learning.predict",
     "read": "impasto.images",
@@ -53,6 +67,7 @@ _HOMES = {
     "stylize": "impasto.synthesis.stylize",
     "stylize_batch": "impasto.synthesis.batch",
     "texture": "impasto.synthesis.texture",
+    "trained_network": "impasto.learning.trained_network",
     "visualize": "impasto.inspection.visualize",
     "write": "impasto.images",
 }
@@ -60,6 +75,8 @@ _HOMES = {
 __all__ = [
     "ClassifierOptions",
     "DreamOptions",
+    "ExplainOptions",
+    "FoolOptions",
     "ImpastoError",
     "InversionOptions",
     "Picture",
@@ -69,12 +86,17 @@ __all__ = [
     "TrainedClassifier",
     "UsageError",
     "VisualizationOptions",
+    "activations",
     "atlas",
     "classify",
     "dream",
+    "embed",
     "explain",
     "fool",
     "invert",
+    "landscape",
+    "neighbours",
+    "patches",
     "plan",
     "predict",
     "read",
@@ -83,6 +105,7 @@ __all__ = [
     "stylize",
     "stylize_batch",
     "texture",
+    "trained_network",
     "visualize",
     "write",
 ]

@@ -20,7 +20,8 @@ from impasto.networks import Network
 def network() -> Network:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        module = timm.create_model("resnet10t", num_classes=5).eval().requires_grad_(False)
+        module = timm.create_model("resnet10t", num_classes=5, zero_init_last=False).eval().requires_grad_(False)
+        module.fc.weight.normal_()  # begins so small that all pictures score alike
     return Network("resnet10t", module, classes=("ant", "bee", "cat", "dog", "eel"))
 
 

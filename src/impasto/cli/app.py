@@ -37,7 +37,7 @@ from impasto.cli.train import train
 from impasto.cli.visualize import visualize
 from impasto.errors import ImpastoError, UsageError
 
-HELP = "Paint with pretrained image networks, and retrain them."
+HELP = "Paint with pretrained image networks, look inside them, and retrain them."
 
 EXAMPLES = """Examples:
 
@@ -47,6 +47,9 @@ EXAMPLES = """Examples:
     impasto texture bark.jpg --size 1024x1024 --tileable
     impasto invert photo.jpg --taps relu3_1
     impasto rerun photo-painting.png
+    impasto visualize --network squeezenet1_0 --unit features.12:0-31
+    impasto explain photo.jpg --network squeezenet1_0
+    impasto atlas --network pocket --images photos/ --out site/
     impasto data audit pets/
     impasto train classify pets/
     impasto submit runs/202611211200-train-pets-squeezenet1_0 test-pictures/

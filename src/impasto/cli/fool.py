@@ -25,8 +25,8 @@ def fool(
 ) -> int:
     """Change IMAGE, by a grey level or so, until a network takes it for another class.
 
-    Each step moves the pixels along the gradient of the target's log probability. The picture is written when it fools the
-    network as the file holds it, in 256 levels; a sheet beside it shows it before and after, and the difference.
+    Each step moves the pixels along the gradient of the target's log probability. The picture is written when it fools
+    the network as the file holds it, in 256 levels; a sheet beside it shows before, difference and after.
 
     Examples:
 

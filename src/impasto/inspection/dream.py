@@ -121,7 +121,7 @@ def dream(
     values: list[tuple[float, float]] = []
     detail = torch.zeros(1, 3, *sizes[0], device=device)
     finished = True
-    with at_rest(of.module):
+    with at_rest(of.module), torch.enable_grad():
         try:
             for number, at in enumerate(sizes):
                 ground = resize(start, at)
@@ -136,7 +136,7 @@ def dream(
                         progress(done, f"octave {number + 1} of {len(sizes)}, {at[1]}×{at[0]}")
                 values.append((reached[0], reached[-1]))
         except KeyboardInterrupt:
-            if not values:
+            if not values and not detail.any():
                 raise
             finished = False
     pixels = (start + resize(detail, size)).clamp(0, 1).cpu().contiguous()

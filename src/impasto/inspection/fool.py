@@ -127,8 +127,9 @@ def fool(
 
     CS231n, assignment 3, after Szegedy et al., "Intriguing properties of neural networks" (2014). Departure from the
     course, whose g is the gradient of the target's score: here it is that of its log probability, which lowers the
-    scores of others too and points somewhere where a closed ReLU shuts the target's off. Pixels stay in [0, 1]. It ends when the picture, rounded to the 256 levels of a file, is taken for the target: so the file that is
-    written fools, and not only the picture in memory.
+    scores of others too and points somewhere where a closed ReLU shuts the target's off. Pixels stay in [0, 1]. It ends
+    when the picture, rounded to the 256 levels of a file, is taken for the target: so the file that is written fools,
+    and not only the picture in memory.
 
     >>> import impasto
     >>> impasto.fool("cat.jpg", "goldfish", network="squeezenet1_0").save("goldfish.png")  # doctest: +SKIP

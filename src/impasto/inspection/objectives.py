@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from impasto.errors import UsageError
 from impasto.losses.statistics import gram, second_moment_sums
 from impasto.networks import Network, Taps
 from impasto.networks.taps import OUTPUT
@@ -70,7 +71,7 @@ class Objective:
 
 def channel(tap: str, index: int) -> Objective:
     """The mean activation of one channel over all positions."""
-    return Objective(f"{tap}:{index}", (tap,), lambda found: found[tap][:, index].mean())
+    return Objective(f"{tap}:{index}", (tap,), lambda found: _one(found, tap, index).mean())
 
 
 def class_score(index: int, name: str = "") -> Objective:
@@ -82,12 +83,12 @@ def neuron(tap: str, index: int, y: int | None = None, x: int | None = None) -> 
     """The activation of one channel at one position, by default the middle one."""
 
     def value(found: Found) -> Tensor:
-        maps = found[tap]
-        if maps.ndim == 2:
-            return maps[:, index].mean()
-        row = maps.shape[2] // 2 if y is None else y
-        column = maps.shape[3] // 2 if x is None else x
-        return maps[:, index, row, column].mean()
+        maps = _one(found, tap, index)
+        if maps.ndim == 1:
+            return maps.mean()
+        row = maps.shape[1] // 2 if y is None else y
+        column = maps.shape[2] // 2 if x is None else x
+        return maps[:, row, column].mean()
 
     where = "middle" if y is None and x is None else f"{y},{x}"
     return Objective(f"{tap}:{index}[{where}]", (tap,), value)
@@ -128,7 +129,10 @@ def like(network: Network, tap: str, picture: Float[Tensor, "1 3 h w"]) -> Objec
     feature vector with the largest dot product.
     """
     with torch.no_grad():
-        guide = Taps(network, [tap])(picture)[tap].flatten(2)[0]  # (C, positions)
+        maps = Taps(network, [tap])(picture)[tap]
+    if maps.ndim != 4:
+        raise UsageError(f"{tap} of {network.name} has no positions to be guided at: choose a layer with maps")
+    guide = maps.flatten(2)[0]  # (C, positions)
 
     def value(found: Found) -> Tensor:
         maps = found[tap].flatten(2).movedim(1, -1)  # (n, positions, C)
@@ -188,6 +192,14 @@ def diverse(objective: Objective, tap: str, weight: float) -> Objective:
 def taps_of(objectives: Iterable[Objective]) -> tuple[str, ...]:
     """All taps that some objectives need, each once."""
     return tuple(dict.fromkeys(tap for one in objectives for tap in one.taps))
+
+
+def _one(found: Found, tap: str, index: int) -> Float[Tensor, "n *positions"]:
+    """The activations of one channel."""
+    maps = found[tap]
+    if not 0 <= index < maps.shape[1]:
+        raise UsageError(f"{tap} has no unit {index}: they are 0 to {maps.shape[1] - 1}")
+    return maps[:, index]
 
 
 def _grams(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c c"]:

@@ -19,6 +19,7 @@ from impasto.networks.hooks import at_rest
 
 Progress = Callable[[float, str], object]
 
+INFINITE = "the activations became infinite: choose a lower --rate, or --precision 32-true"
 ALPHA_PRICE = 0.5  # part of an objective that a wholly opaque picture costs
 
 
@@ -98,8 +99,8 @@ def render(
     optimizer = torch.optim.Adam(drawn.parameters, lr=how.rate * drawn.rate, fused=device.type in ("cpu", "cuda"))
     generator = torch.Generator().manual_seed(how.seed)
     values = torch.zeros(len(objectives))
-    step = 0
-    with at_rest(network.module):
+    made = 0
+    with at_rest(network.module), torch.enable_grad():
         try:
             for step in range(how.steps):
                 seen = window(pictures(drawn.draw(), how.decorrelate), how.size, motion, generator)
@@ -113,15 +114,18 @@ def render(
                 torch.autograd.backward(seen, downhill, inputs=list(drawn.parameters))
                 optimizer.step()
                 if not bool(values.isfinite().all()):
-                    raise ImpastoError("the activations became infinite: choose a lower --rate, or --precision 32-true")
+                    raise ImpastoError(INFINITE)
+                made = step + 1
                 if progress:
                     progress((step + 1) / how.steps, f"step {step + 1} of {how.steps}")
         except KeyboardInterrupt:
-            if step == 0:
+            if made == 0:
                 raise
     with torch.no_grad():
         shown = middle(pictures(drawn.draw(), how.decorrelate), how.size)
-    return Rendered(shown.float().cpu().contiguous(), values, step + 1 == how.steps)
+    if not bool(shown.isfinite().all()):  # by the gradient of the last step
+        raise ImpastoError(INFINITE)
+    return Rendered(shown.float().cpu().contiguous(), values, made == how.steps)
 
 
 def _canvas(how: Rendering, count: int, per: int, whole: tuple[int, int], device: torch.device) -> Canvas:
@@ -144,7 +148,7 @@ def _downhill(
     taps: Taps,
     objectives: Sequence[Objective],
     seen: Float[Tensor, "n c h w"],
-    ground: Float[Tensor, "n 3 h w"] | None,
+    ground: Float[Tensor, "1 3 h w"] | None,
     per: int,
     precision: str,
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, "n c h w"]]:
@@ -176,8 +180,11 @@ def _priced(reached: Float[Tensor, " k"], opacity: Float[Tensor, " n"], per: int
     return reached - ALPHA_PRICE * reached.detach().abs() * cost
 
 
-def _ground(seen: Float[Tensor, "n 4 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
-    """What shows through where pictures are transparent, another one in every step: smooth noise, or one colour."""
-    n, _, h, w = seen.shape
-    coarse = torch.rand(n, 3, *((1, 1) if torch.rand((), generator=generator) < 0.5 else (5, 5)), generator=generator)
+def _ground(seen: Float[Tensor, "n 4 h w"], generator: torch.Generator) -> Float[Tensor, "1 3 h w"]:
+    """What shows through where pictures are transparent, another one in every step: smooth noise, or one colour.
+
+    It is the same for all of a batch, so that none of them depends on how many they are.
+    """
+    h, w = seen.shape[-2:]
+    coarse = torch.rand(1, 3, *((1, 1) if torch.rand((), generator=generator) < 0.5 else (5, 5)), generator=generator)
     return torch.nn.functional.interpolate(coarse, (h, w), mode="bicubic", align_corners=False).clamp(0, 1).to(seen)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.networks import Network, Taps
@@ -73,20 +74,33 @@ def channels(network: Network, tap: str) -> int:
     """
     if tap == OUTPUT and network.classes:
         return len(network.classes)
+    found = _probe(network, tap)
+    if found.ndim not in (2, 4):
+        raise UsageError(f"{tap} of {network.name} has no channels: choose a layer that gives maps or scores")
+    return found.shape[1]
+
+
+def has_positions(network: Network, tap: str) -> bool:
+    """Whether a tap gives maps, and not one number a channel.
+
+    Raises:
+        UsageError: No such tap.
+    """
+    return tap != OUTPUT and _probe(network, tap).ndim == 4
+
+
+def _probe(network: Network, tap: str) -> Tensor:
+    """A tap's activations of a small picture."""
     taps = Taps(network, [tap])
     parameter = next(network.module.parameters())
     for side in PROBES:
         probe = torch.zeros(1, 3, side, side, device=parameter.device, dtype=parameter.dtype)
         try:
             with torch.no_grad():
-                found = taps(probe)[tap]
-            break
-        except UsageError:
-            if side == PROBES[-1]:
-                raise
-    if found.ndim not in (2, 4):
-        raise UsageError(f"{tap} of {network.name} has no channels: choose a layer that gives maps or scores")
-    return found.shape[1]
+                return taps(probe)[tap]
+        except UsageError as error:
+            refused = error
+    raise refused
 
 
 def find_class(network: Network, name: str | int) -> int:

@@ -19,7 +19,7 @@ from impasto.inspection.objectives import Objective, diverse
 from impasto.inspection.options import VisualizationOptions
 from impasto.inspection.render import Rendering, render
 from impasto.inspection.subject import Download, subject
-from impasto.inspection.units import Unit, name_of
+from impasto.inspection.units import Unit, has_positions, name_of
 from impasto.networks import Network, Taps
 from impasto.networks.taps import OUTPUT
 from impasto.runs.circumstances import circumstances
@@ -40,7 +40,8 @@ class Visualized:
         label: What they excite; of a map of class scores, the class's number and name.
         pictures: (n, 3 or 4, h, w) in [0, 1]: one, or several that differ.
         value: What the objective reached.
-        predicted: What the whole network takes each picture for, where it is a classifier; else empty.
+        predicted: What the whole network takes each picture for, where it is a classifier that takes pictures of
+            this size; else empty.
     """
 
     label: str
@@ -152,11 +153,16 @@ def visualize(
         both.append((other, _objectives(units, other, options)))
     made: list[list[Visualized]] = [[] for _ in both]
     finished = True
-    for which, done in _batches(both, options, progress):
-        made[which] += done[0]
-        finished = finished and done[1]
-        if not finished:
-            break
+    try:
+        for which, done in _batches(both, options, progress):
+            made[which] += done[0]
+            finished = finished and done[1]
+            if not finished:
+                break
+    except KeyboardInterrupt:
+        if not made[0]:
+            raise
+        finished = False
     recipe = Recipe(
         verb="visualize",
         options={
@@ -201,8 +207,10 @@ def _objectives(units: Sequence[str | Objective], network: Network, options: Vis
 
 
 def _diversity_tap(objective: Objective, network: Network) -> str:
-    """Where an objective's pictures must differ: at its own tap, or for classes at the network's last style tap."""
-    maps = [tap for tap in objective.taps if tap != OUTPUT]
+    """Where an objective's pictures must differ: at its own tap, or for scores at the network's last style tap."""
+    maps = [tap for tap in objective.taps if has_positions(network, tap)]
+    if not maps and not network.style_taps:
+        raise UsageError(f"{network.name} does not tell where pictures of {objective} must differ: leave out --diversity")
     return maps[-1] if maps else network.style_taps[-1]
 
 
@@ -233,10 +241,13 @@ def _batches(
 def _visualized(network: Network, objective: Objective, made: Tensor, value: float) -> Visualized:
     predicted: tuple[str, ...] = ()
     if network.classes:
-        device = next(network.module.parameters()).device
-        with torch.no_grad():
-            scores = Taps(network, [OUTPUT])(made[:, :3].to(device))[OUTPUT]
-        predicted = tuple(network.classes[k] for k in scores.argmax(dim=1).tolist())
+        parameter = next(network.module.parameters())
+        try:
+            with torch.no_grad():
+                scores = Taps(network, [OUTPUT])(made[:, :3].to(parameter))[OUTPUT]
+            predicted = tuple(network.classes[k] for k in scores.argmax(dim=1).tolist())
+        except UsageError:
+            pass  # large enough for the unit's layer, and too small for the whole network
     tap, _, number = objective.label.rpartition(":")
     name = name_of(network, Unit(tap, int(number))) if tap and number.isdigit() else ""
     return Visualized(f"{number} {name}" if name else objective.label, made, value, predicted)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,12 +34,21 @@ def as_network(model: Classifier) -> Network:
     """A classifier, with all that comes before and behind its network, as a network."""
     network = model.network
     module = _Whole(model).eval().requires_grad_(False)
+    last = model.description.tap
+    order = [path for path, _ in module.named_modules()]
+
+    def runs(tap: str) -> bool:
+        path, end = (network.aliases.get(name, name) for name in (tap, last))
+        return path.startswith(f"{end}.") or (path in order and order.index(path) <= order.index(end))
+
     return replace(
         network,
         module=module,
         mean=(0.0, 0.0, 0.0),  # the network within normalises
         std=(1.0, 1.0, 1.0),
         trunk=(),
+        style_taps=tuple(filter(runs, network.style_taps)) or (last,),
+        content_taps=tuple(filter(runs, network.content_taps)) or (last,),
         classes=model.description.classes,
         geometry={},
     )
@@ -54,6 +65,15 @@ class _Whole(nn.Module):
         self.head = _PooledHead(model.head)
         # not a layer of this one: its layers are. Without its chain, so that each of them is called, and can be tapped
         self._within = (Taps(replace(model.network, trunk=()), [model.description.tap]), model.description.tap)
+
+        for name in ("output_fmt", "num_prefix_tokens"):  # by which the maps of timm's networks are known
+            if hasattr(model.body, name):
+                setattr(self, name, getattr(model.body, name))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move, beside the layers, what a network holds by itself: a transformer's tokens."""
+        self._within[0].network.module._apply(fn, recurse=False)
+        return super()._apply(fn, recurse)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """Scores of the classes, for pictures in [0, 1]."""

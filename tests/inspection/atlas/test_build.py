@@ -170,6 +170,7 @@ def test_networks_of_other_layers_are_not_compared(built: Build) -> None:
         built(compare=scratch("plain"), taps=())
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_as_one(built: Build, tmp_path: Path) -> None:
     built()
     alone = files(tmp_path / "site")
@@ -190,6 +191,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_and_ends_the_same(
     built: Build, pictures: Path, tmp_path: Path, small: dict[str, Any]
 ) -> None:
@@ -216,6 +218,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(
     assert files(tmp_path / "site") == whole
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_told_in_a_line(built: Build, tmp_path: Path) -> None:
     def tell(part: float, words: str) -> None:
         if "visualization" in words:
