@@ -10,9 +10,10 @@ import torch
 from impasto.errors import ImpastoError
 from impasto.inspection.attribution.colours import overlay
 from impasto.inspection.attribution.grad_cam import grad_cam
+from impasto.learning.classifier import read
 from impasto.learning.manifest import Manifest
 from impasto.learning.pictures import read_pixels
-from impasto.learning.predict import MODEL, classifier_of
+from impasto.learning.predict import MODEL
 from impasto.learning.report.thumbnails import Thumbnail, thumbnail
 from impasto.learning.trained_network import as_network
 from impasto.networks import Taps
@@ -24,7 +25,7 @@ class Looks:
     """Grad-CAM maps of a run's pictures over them, at the layer that its head stands on."""
 
     def __init__(self, run: Path, paths: tuple[str, ...]) -> None:
-        model = classifier_of(run)
+        model = read(run / MODEL)  # the run may be under way: this is its last step
         self._tap = model.description.tap
         self._network = as_network(model)
         self._preprocessing = model.description.preprocessing
