@@ -29,7 +29,22 @@ def words(tmp_path: Path) -> list[str]:
     chance = np.random.default_rng(0)
     for number in range(3):
         Image.fromarray(chance.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-    small = ["--taps", "relu1_1", "--size", "16", "--steps", "1", "--diversity", "0", "--scan-size", "40", "--layout", "pca", "--workers", "1"]
+    small = [
+        "--taps",
+        "relu1_1",
+        "--size",
+        "16",
+        "--steps",
+        "1",
+        "--diversity",
+        "0",
+        "--scan-size",
+        "40",
+        "--layout",
+        "pca",
+        "--workers",
+        "1",
+    ]
     return ["atlas", "--images", str(folder), "--out", str(tmp_path / "site"), *small]
 
 

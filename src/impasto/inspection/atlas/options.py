@@ -18,8 +18,8 @@ class AtlasOptions(RenderingOptions):
     steps: Annotated[int, Field(ge=1, le=10_000, description="Steps of Adam for each picture.")] = 128
     diversity: Annotated[
         int, Field(ge=0, le=16, description="Small pictures of each unit that must differ; 0 for none.")
-    ] = 4
-    diversity_size: Annotated[int, Field(ge=16, le=1024, description="Side of those in pixels.")] = 64
+    ] = 3
+    diversity_size: Annotated[int, Field(ge=16, le=1024, description="Side of those in pixels.")] = 48
     taps: Annotated[
         tuple[str, ...],
         BeforeValidator(several),
