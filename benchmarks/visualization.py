@@ -41,7 +41,9 @@ def speed(steps: int, lucents: int) -> None:
     network = subject("squeezenet1_0", WEIGHTS)
     units = range(16)
     print(f"| way | units a minute at 128 px, {steps} steps | ratio |\n|---|---|---|")
-    render_vis(network.module, "features_12:0", lambda: param.image(128), thresholds=(1,), show_image=False, progress=False)
+    render_vis(
+        network.module, "features_12:0", lambda: param.image(128), thresholds=(1,), show_image=False, progress=False
+    )
     began = time.perf_counter()
     for unit in range(2):
         render_vis(
@@ -81,7 +83,9 @@ def recognised(size: int, steps: int, sheet: Path | None) -> None:
         print(f"| {network.classes[k]} | {one.predicted[0]} | {rank} |")
     print(f"\n{hits} of {len(CLASSES)} are what was asked for their own network.")
     median = sorted(ranks)[len(ranks) // 2]
-    print(f"pocket's classifier: median rank {median} of 1000 (chance 500), {sum(r <= 50 for r in ranks)} in the first 50.")
+    print(
+        f"pocket's classifier: median rank {median} of 1000 (chance 500), {sum(r <= 50 for r in ranks)} in the first 50."
+    )
     print(agreement)
 
 
@@ -93,10 +97,17 @@ def held_out(teacher: networks.Network):  # type: ignore[no-untyped-def]
     def activations(images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             found = taps(images)
-        return torch.cat([part for maps in found.values() for part in (maps.mean((2, 3)), maps.amax((2, 3)), maps.std((2, 3)))], 1)
+        return torch.cat(
+            [part for maps in found.values() for part in (maps.mean((2, 3)), maps.amax((2, 3)), maps.std((2, 3)))], 1
+        )
 
     folders = ("imagenet-1k-samples", "photos", "dogs-vs-cats/train", "pacs-mini", "pets-boxes")
-    files = [p for f in folders for p in sorted((DATA / "data" / f).rglob("*")) if p.suffix in (".jpg", ".png", ".webp", ".jpeg")]
+    files = [
+        p
+        for f in folders
+        for p in sorted((DATA / "data" / f).rglob("*"))
+        if p.suffix in (".jpg", ".png", ".webp", ".jpeg")
+    ]
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(files), generator=generator).tolist()
     inputs, wanted = [], []

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, first_process, say
+from impasto.errors import UsageError
 from impasto.runs.bar import ProgressBar, Silence
 
 if TYPE_CHECKING:
@@ -152,6 +153,11 @@ def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Sile
         recipe = parse(text, picture)
         from impasto.inspection import rerun as inspection
 
+        if recipe.verb in inspection.ONCE:
+            raise UsageError(
+                f"{picture} is a sheet of `impasto {recipe.verb}`, which rerun does not make: "
+                f"`impasto show {picture}` prints how it was made"
+            )
         if recipe.verb in inspection.VERBS:
             from impasto.cli.subject import load_subject
 

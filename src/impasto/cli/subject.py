@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from impasto.errors import UsageError
+
 if TYPE_CHECKING:
     from impasto.networks import Network
 
@@ -15,6 +17,8 @@ def load_subject(
 ) -> Network:
     """The network of a name, or of the directory of a run of `impasto train classify`."""
     if Path(name, "manifest.json").is_file():
+        if weights:
+            raise UsageError(f"{name} is a run and has weights of its own: leave out --weights")
         from impasto.learning.trained_network import trained_network
 
         return trained_network(Path(name))

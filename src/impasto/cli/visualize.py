@@ -21,7 +21,9 @@ def visualize(
     options_file: Annotated[Path | None, Parameter(name="--options")] = None,
     options: Annotated[
         VisualizationOptions,
-        Parameter(name="*", group="Visualization", consume_multiple=True, negative="--no-", show_default=shown_default),
+        Parameter(
+            name="*", group="Visualization", consume_multiple=True, negative_iterable="", show_default=shown_default
+        ),
     ] = VisualizationOptions(),
     voice: Voice = QUIET,
 ) -> int:
@@ -42,7 +44,7 @@ def visualize(
     Parameters
     ----------
     unit
-        TAP:NUMBER, TAP:FIRST-LAST, TAP for all of a layer, class:NAME, layer(TAP), or a sum of such.
+        TAP:NUMBER, TAP:FIRST-LAST, TAP:1,5,9, TAP for all of a layer, class:NAME, layer(TAP), or a sum of such.
     compare
         Another network, or a run, whose same units stand beside.
     out
@@ -68,8 +70,11 @@ def visualize(
     made.save(out)
     shown = [*made.units, *made.compared]
     seconds = time.monotonic() - began
+    count = sum(len(one.pictures) for one in shown)
+    asleep = [one.label for one in shown if one.value == 0]
+    never = f"; never on: {', '.join(asleep)}" if asleep else ""
     say(
-        f"{out}  {sum(len(one.pictures) for one in shown)} pictures, {seconds:.0f} s",
+        f"{out}  {count} picture{'s' if count > 1 else ''}, {seconds:.0f} s{never}",
         voice,
         out=out,
         seconds=round(seconds, 2),

@@ -108,6 +108,8 @@ def dream(
         base["network"] = network
     options = validate(DreamOptions, base | fields)
     inputs: list[Input] = []
+    if options.weights and options.weights.is_file():
+        inputs.append(input_file("weights", options.weights))
     photograph = _read(image, "content", inputs)
     of = subject(network or options.network, options.weights, options.device, download)
     wanted = _objective(objective, of, options, inputs)

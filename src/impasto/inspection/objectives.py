@@ -13,6 +13,7 @@ from torch import Tensor
 from impasto.errors import UsageError
 from impasto.losses.statistics import gram, second_moment_sums
 from impasto.networks import Network, Taps
+from impasto.networks.hooks import at_rest
 from impasto.networks.taps import OUTPUT
 
 Found = Mapping[str, Tensor]
@@ -128,7 +129,7 @@ def like(network: Network, tap: str, picture: Float[Tensor, "1 3 h w"]) -> Objec
     The guided dreams of the DeepDream notebook (Mordvintsev et al. 2015): the gradient at a position is the guide's
     feature vector with the largest dot product.
     """
-    with torch.no_grad():
+    with at_rest(network.module), torch.no_grad():
         maps = Taps(network, [tap])(picture)[tap]
     if maps.ndim != 4:
         raise UsageError(f"{tap} of {network.name} has no positions to be guided at: choose a layer with maps")
@@ -143,7 +144,7 @@ def like(network: Network, tap: str, picture: Float[Tensor, "1 3 h w"]) -> Objec
 
 def style(network: Network, taps: Sequence[str], picture: Float[Tensor, "1 3 h w"]) -> Objective:
     """The style of a picture: minus the distance of Gram matrices, relative to their size (Gatys et al. 2016)."""
-    with torch.no_grad():
+    with at_rest(network.module), torch.no_grad():
         wanted = {tap: _grams(maps)[0] for tap, maps in Taps(network, taps)(picture).items()}
 
     def value(found: Found) -> Tensor:
@@ -194,7 +195,7 @@ def taps_of(objectives: Iterable[Objective]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tap for one in objectives for tap in one.taps))
 
 
-def _one(found: Found, tap: str, index: int) -> Float[Tensor, "n *positions"]:
+def _one(found: Found, tap: str, index: int) -> Float[Tensor, n * positions]:
     """The activations of one channel."""
     maps = found[tap]
     if not 0 <= index < maps.shape[1]:

@@ -22,7 +22,7 @@ class InspectionOptions(BaseModel):
         str,
         Field(
             description="Which network: pocket (embedded), squeezenet1_0 or _1, vgg19, vgg16, timm:NAME, "
-            "or a run of `impasto train classify`."
+            "or on the command line a run of `impasto train classify`."
         ),
     ] = "pocket"
     weights: Annotated[

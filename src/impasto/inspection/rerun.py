@@ -14,6 +14,7 @@ from impasto.runs.recipe import Recipe, find
 from impasto.synthesis.rerun import Difference, compare
 
 VERBS = ("visualize", "dream")
+ONCE = ("explain", "fool", "patches", "neighbours")  # carry a recipe, but are sheets that no rerun makes
 
 Progress = Callable[[float, str], object]
 
@@ -44,8 +45,8 @@ def rerun(
     options = dict(recipe.options)
     found = find(recipe.inputs, [Path(folder) for folder in search])
     places = {one.role: found[one.sha256] for one in recipe.inputs}
-    weights = options.pop("weights", None)
-    network = load(options.pop("network"), Path(weights) if weights else None)
+    options.pop("weights", None)
+    network = load(options.pop("network"), places.get("weights"))
     made: Visualization | Dream
     if recipe.verb == "visualize":
         units, other = options.pop("units"), options.pop("compare", None)

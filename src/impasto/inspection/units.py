@@ -10,6 +10,7 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.networks import Network, Taps
+from impasto.networks.hooks import at_rest
 from impasto.networks.names import nearest
 from impasto.networks.taps import OUTPUT
 
@@ -60,7 +61,9 @@ def parse_units(text: str, network: Network) -> list[Unit]:
         if bounds is None:
             raise UsageError(f"{text!r} names no unit: write {tap}:42, {tap}:0-15 or {tap}:1,5,9")
         first, last = int(bounds[1]), int(bounds[2] or bounds[1])
-        if last >= count or first > last:
+        if first > last:
+            raise UsageError(f"{part.strip()} in {text!r} runs backwards: write {last}-{first}")
+        if last >= count:
             raise UsageError(f"{tap} of {network.name} has no unit {part.strip()}: they are 0 to {count - 1}")
         found += [Unit(tap, channel) for channel in range(first, last + 1)]
     return found
@@ -96,7 +99,7 @@ def _probe(network: Network, tap: str) -> Tensor:
     for side in PROBES:
         probe = torch.zeros(1, 3, side, side, device=parameter.device, dtype=parameter.dtype)
         try:
-            with torch.no_grad():
+            with at_rest(network.module), torch.no_grad():
                 return taps(probe)[tap]
         except UsageError as error:
             refused = error

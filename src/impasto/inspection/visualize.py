@@ -17,14 +17,14 @@ from impasto.images.contact_sheet import contact_sheet
 from impasto.inspection.expression import parse_objectives
 from impasto.inspection.objectives import Objective, diverse
 from impasto.inspection.options import VisualizationOptions
+from impasto.inspection.predictions import scores
 from impasto.inspection.render import Rendering, render
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import Unit, has_positions, name_of
 from impasto.networks import Network, Taps
-from impasto.networks.taps import OUTPUT
 from impasto.runs.circumstances import circumstances
 from impasto.runs.options_file import validate
-from impasto.runs.recipe import Recipe
+from impasto.runs.recipe import Recipe, input_file
 
 COLUMNS = 8
 CELL = 160  # height of a cell of the sheet, at most
@@ -171,7 +171,8 @@ def visualize(
             **options.model_dump(mode="json", exclude_defaults=True),
             "network": of.name,
         },
-        networks={one.name: one.sha256 for one, _ in both},
+        inputs=(input_file("weights", options.weights),) if options.weights and options.weights.is_file() else (),
+        networks={f"{one.name} (compared)" if other and one is other else one.name: one.sha256 for one, _ in both},
         made_with=circumstances(next(of.module.parameters()).device),
         finished=finished,
     )
@@ -210,7 +211,9 @@ def _diversity_tap(objective: Objective, network: Network) -> str:
     """Where an objective's pictures must differ: at its own tap, or for scores at the network's last style tap."""
     maps = [tap for tap in objective.taps if has_positions(network, tap)]
     if not maps and not network.style_taps:
-        raise UsageError(f"{network.name} does not tell where pictures of {objective} must differ: leave out --diversity")
+        raise UsageError(
+            f"{network.name} does not tell where pictures of {objective} must differ: leave out --diversity"
+        )
     return maps[-1] if maps else network.style_taps[-1]
 
 
@@ -243,9 +246,8 @@ def _visualized(network: Network, objective: Objective, made: Tensor, value: flo
     if network.classes:
         parameter = next(network.module.parameters())
         try:
-            with torch.no_grad():
-                scores = Taps(network, [OUTPUT])(made[:, :3].to(parameter))[OUTPUT]
-            predicted = tuple(network.classes[k] for k in scores.argmax(dim=1).tolist())
+            said = scores(network, made[:, :3].to(parameter))
+            predicted = tuple(network.classes[k] for k in said.argmax(dim=1).tolist())
         except UsageError:
             pass  # large enough for the unit's layer, and too small for the whole network
     tap, _, number = objective.label.rpartition(":")

@@ -20,7 +20,7 @@ from impasto.networks.weights import sha256_of
 def trained_network(run: Path | str) -> Network:
     """The classifier of a finished run: its layers have the names that they had before, its classes are its labels.
 
-    Its last layer is ``head``, on the tap that it was trained on; what the network had behind that tap is gone.
+    Its last layer is ``head``, on the tap that it was trained on; what the network had behind that tap is never run.
 
     Raises:
         UsageError: No run, none of a classifier, or one that is not finished.
@@ -47,9 +47,11 @@ def as_network(model: Classifier) -> Network:
         mean=(0.0, 0.0, 0.0),  # the network within normalises
         std=(1.0, 1.0, 1.0),
         trunk=(),
+        aliases={name: path for name, path in network.aliases.items() if runs(name)},
         style_taps=tuple(filter(runs, network.style_taps)) or (last,),
         content_taps=tuple(filter(runs, network.content_taps)) or (last,),
         classes=model.description.classes,
+        sha256="",  # that of the network it began with is not its own
         geometry={},
     )
 

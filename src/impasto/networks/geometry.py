@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from impasto.networks.hooks import at_rest
+
 if TYPE_CHECKING:
     from impasto.networks.taps import Taps
 
@@ -40,11 +42,12 @@ def measure(taps: "Taps", largest: int = 2048) -> dict[str, TapGeometry]:
     """
     found: dict[str, TapGeometry] = {}
     width = 128
-    while len(found) < len(taps.names) and width <= largest:
-        for name, geometry in _measure_at(taps, width).items():
-            if name not in found and (geometry is not None or width == largest):
-                found[name] = geometry or TapGeometry(0, 0, 0, everywhere=True)
-        width *= 2
+    with at_rest(taps.network.module):
+        while len(found) < len(taps.names) and width <= largest:
+            for name, geometry in _measure_at(taps, width).items():
+                if name not in found and (geometry is not None or width == largest):
+                    found[name] = geometry or TapGeometry(0, 0, 0, everywhere=True)
+            width *= 2
     return {name: found[name] for name in taps.names}
 
 

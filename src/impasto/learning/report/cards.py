@@ -11,7 +11,7 @@ import numpy as np
 from impasto.inspection.folder.nearest import nearest
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.predictions import Predictions
-from impasto.learning.report.looks import Looks
+from impasto.learning.report.looks import Look, Looks
 from impasto.learning.report.thumbnails import Thumbnail, Thumbnails
 from impasto.learning.scores import Scores
 from impasto.learning.views import View, views
@@ -63,7 +63,7 @@ class Card:
     right: bool
     group: str | None
     thumbnail: Thumbnail
-    look: Thumbnail | None
+    look: Look | None
     box: tuple[float, float, float, float] | None
     true_box: tuple[float, float, float, float] | None
     neighbours: tuple[Neighbour, ...]

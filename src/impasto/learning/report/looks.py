@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +21,17 @@ from impasto.networks import Taps
 SAID = "Grad-CAM for what the classifier says, at the layer that its head stands on"
 
 
+@dataclass(frozen=True)
+class Look:
+    """A map over the part of a thumbnail that the classifier was shown: a data URI, and its place in pixels."""
+
+    source: str
+    left: float
+    top: float
+    width: int
+    height: int
+
+
 class Looks:
     """Grad-CAM maps of a run's pictures over them, at the layer that its head stands on."""
 
@@ -31,19 +42,21 @@ class Looks:
         self._preprocessing = model.description.preprocessing
         self._manifest = Manifest.from_rows(({"path": path} for path in paths), "/")
 
-    def of(self, row: int, said: int, like: Thumbnail) -> Thumbnail | None:
-        """Of a row, for a class, in the shape of its thumbnail; None where the picture cannot be read any more.
+    def of(self, row: int, said: int, over: Thumbnail) -> Look | None:
+        """Of a row, for a class, where it belongs on its thumbnail; None where the picture cannot be read any more.
 
-        A map that is zero all over leaves the picture gray.
+        It is the map of what the classifier was shown, cropped or padded. A map that is zero all over leaves it gray.
         """
         try:
-            levels = read_pixels(self._manifest, row, replace(self._preprocessing, fit="squish"))
+            levels = read_pixels(self._manifest, row, self._preprocessing)
         except (ImpastoError, OSError, ValueError):
             return None
         image = levels[None].float() / 255
         shown = overlay(grad_cam(self._network, image, said, tap=self._tap), image)[0]
         pixels = (shown * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-        return thumbnail(pixels, (like.width, like.height))
+        left, top, right, bottom = self._preprocessing.to_pixels((0.0, 0.0, 1.0, 1.0), over.width, over.height)
+        small = thumbnail(pixels, (max(1, round(right - left)), max(1, round(bottom - top))))
+        return Look(small.source, round(left, 1), round(top, 1), small.width, small.height)
 
     def has_positions(self) -> bool:
         """Whether the layer that the head stands on tells places apart."""
