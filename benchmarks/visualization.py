@@ -147,6 +147,7 @@ def held_out(teacher: networks.Network):  # type: ignore[no-untyped-def]
 
 
 def main() -> None:
+    """Read the command line, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lucent", type=Path, help="a folder into which torch-lucent was installed")
     parser.add_argument("--steps", type=int, default=256)

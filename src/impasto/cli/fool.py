@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from impasto.cli.output import checked_output, chosen, default_output, listener, shown_default
 from impasto.cli.terminal import QUIET, Voice, complain, say
 from impasto.inspection.attribution.options import FoolOptions
+
+if TYPE_CHECKING:
+    from impasto.inspection.fool import Fooling
 
 
 def fool(
@@ -26,7 +29,8 @@ def fool(
     """Change IMAGE, by a grey level or so, until a network takes it for another class.
 
     Each step moves the pixels along the gradient of the target's log probability. The picture is written when it fools
-    the network as the file holds it, in 256 levels; a sheet beside it shows before, difference and after.
+    the network as the file holds it, in 256 levels; a sheet beside it shows before, difference and after. When it does
+    not fool within --steps, nothing is written, and the exit code is 1.
 
     Examples:
 
@@ -56,6 +60,13 @@ def fool(
     with listener(voice) as bar:
         network = load_subject(options.network, options.weights, bar.download)
         found = craft.fool(image, network=network, options=options, progress=bar.part)
+    if not found.reached:
+        complain(
+            f"{image} is not taken for {found.target.name} after {found.steps} steps: that has {found.target.probability:.1%}"
+            f"{_missing(found, options.confidence)}; nothing is written: raise --steps or --rate",
+            as_json=voice.json,
+        )
+        return 1
     sheet = default_output(out.parent, f"{out.stem}-sheet")
     found.save(out, sheet)
     sizes = found.sizes()
@@ -67,9 +78,12 @@ def fool(
         sheet=sheet,
         **found.facts(),
     )
-    if not found.reached:
-        complain(
-            f"not taken for {found.target.name} after {found.steps} steps: raise --steps or --rate",
-            as_json=voice.json,
-        )
-    return 0 if found.reached else 1
+    return 0
+
+
+def _missing(found: Fooling, confidence: float) -> str:
+    """Who leads instead, or what the target's probability falls short of."""
+    first = found.after[0]
+    if first.index != found.target.index:
+        return f", and {first.name} leads with {first.probability:.1%}"
+    return f", less than the {confidence:.1%} asked for"

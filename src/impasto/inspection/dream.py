@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,10 @@ class Dream:
         finished: Whether all octaves were dreamt.
     """
 
-    picture: Picture
+    picture: Picture = field(repr=False)
     objective: str
     values: tuple[tuple[float, float], ...]
-    recipe: Recipe
+    recipe: Recipe = field(repr=False)
     finished: bool = True
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from impasto.inspection.attribution.options import FoolOptions
 from impasto.inspection.attribution.preparation import Source, prepared
 from impasto.inspection.attribution.sheet import Card, draw
 from impasto.inspection.predictions import Prediction, prediction, scores, top_classes
+from impasto.inspection.recipe import picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
 from impasto.runs.options_file import validate
+from impasto.runs.recipe import Recipe
 
 Progress = Callable[[float, str], object]
 
@@ -31,7 +33,7 @@ SHOWN = 10  # times the difference, on the sheet
 
 @dataclass(frozen=True, eq=False)
 class Fooling:
-    """A picture that is taken for something else.
+    """A picture that is taken for something else, or what was reached towards it.
 
     Attributes:
         network: Name of the network.
@@ -43,6 +45,7 @@ class Fooling:
         target: The class it was to be taken for, as it is now.
         reached: Whether it is.
         steps: How many it took.
+        recipe: How it was made.
     """
 
     network: str
@@ -54,6 +57,7 @@ class Fooling:
     target: Prediction
     reached: bool
     steps: int
+    recipe: Recipe
 
     @property
     def difference(self) -> Float[Tensor, "1 3 h w"]:
@@ -101,15 +105,16 @@ class Fooling:
         )
 
     def save(self, path: Path | str, sheet: Path | str | None = None) -> Path:
-        """Write the picture that fools, and perhaps the sheet.
+        """Write the picture that fools, and perhaps the sheet, the recipe inside both.
 
         Raises:
             UsageError: A format that would lose what was added.
         """
         require_lossless(path)
-        write(path, Picture(self.fooled))
+        recipe = self.recipe.model_dump_json(exclude_defaults=True)
+        write(path, replace(Picture(self.fooled), recipe=recipe))
         if sheet:
-            write(sheet, Picture(self.sheet()))
+            write(sheet, replace(Picture(self.sheet()), recipe=recipe))
         return Path(path)
 
 
@@ -182,6 +187,7 @@ def fool(
         prediction(victim, fooled, index),
         reached,
         steps,
+        recipe_of("fool", victim, chosen, picture_input(image), target=victim.classes[index]),
     )
 
 

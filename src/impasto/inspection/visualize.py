@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Visualized:
     """
 
     label: str
-    pictures: Float[Tensor, "n c h w"]
+    pictures: Float[Tensor, "n c h w"] = field(repr=False)
     value: float
     predicted: tuple[str, ...] = ()
 
@@ -63,7 +63,7 @@ class Visualization:
 
     units: tuple[Visualized, ...]
     compared: tuple[Visualized, ...]
-    recipe: Recipe
+    recipe: Recipe = field(repr=False)
     finished: bool = True
 
     @property
@@ -144,6 +144,8 @@ def visualize(
     if isinstance(network, str):
         base["network"] = network
     options = validate(VisualizationOptions, base | fields)
+    if wrong := [unit for unit in units if not isinstance(unit, str | Objective)]:
+        raise UsageError(f"{wrong[0]!r} is no unit: give TAP:NUMBER as a string, or an objective")
     if not units:
         raise UsageError("no unit is named: give --unit TAP:NUMBER; `impasto networks show` lists a network's taps")
     of = subject(network or options.network, options.weights, options.device, download)

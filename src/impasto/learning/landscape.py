@@ -119,6 +119,8 @@ def landscape(
             replace_file(folder / f"{name}.png", image)
             pictures.append(folder / f"{name}.png")
         replace_file(folder / "index.html", render(charts).encode())
+        for kept in folder.glob("points-*.safetensors"):  # only now: a kill in the second run keeps the first's
+            kept.unlink(missing_ok=True)
     return Landscape(folder, tuple(charts), folder / "index.html", tuple(pictures))
 
 
@@ -316,11 +318,17 @@ def _key(run: RunDirectory, rows: Manifest, options: LandscapeOptions, grid: Gri
         "weights": run.manifest["sha256"],
         "other": RunDirectory.open(other).manifest["sha256"] if other else None,
         "pictures": rows.sha256,
-        "snapshots": [one.path.name for one in snapped],
+        "snapshots": [_version(one.path) for one in snapped],
         "grid": [grid.x.tolist(), grid.y.tolist()],
         "options": options.model_dump(mode="json", exclude={"compare", "device"}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _version(path: Path) -> tuple[str, int, int]:
+    """What tells a file from one that was written over it later."""
+    status = path.stat()
+    return path.name, status.st_size, status.st_mtime_ns
 
 
 @contextmanager

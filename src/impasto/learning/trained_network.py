@@ -74,8 +74,8 @@ class _Whole(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move, beside the layers, what a network holds by itself: a transformer's tokens."""
-        self._within[0].network.module._apply(fn, recurse=False)
-        return super()._apply(fn, recurse)
+        self._within[0].network.module._apply(fn, recurse=False)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
         """Scores of the classes, for pictures in [0, 1]."""

@@ -16,9 +16,9 @@ from impasto.networks import Network
 
 def test_a_method_that_does_not_ask_the_network_is_found_out(ways: dict[str, Network], picture: Tensor) -> None:
     network = ways["module"]
-    found = randomisation(network, lambda other: edges(other, picture, 1), edges(network, picture, 1))
+    found = randomisation(network, picture, lambda other: edges(other, picture, 1), edges(network, picture, 1))
     assert found.rank_correlation == 1 and found.ssim == 1 and found.verdict.startswith("hardly depends")
-    found = randomisation(network, lambda other: saliency(other, picture, 1), saliency(network, picture, 1))
+    found = randomisation(network, picture, lambda other: saliency(other, picture, 1), saliency(network, picture, 1))
     assert found.rank_correlation is not None and found.rank_correlation < 0.5
     assert found.verdict == "depends on the weights"
 
@@ -26,18 +26,20 @@ def test_a_method_that_does_not_ask_the_network_is_found_out(ways: dict[str, Net
 def test_the_users_network_keeps_its_weights(ways: dict[str, Network], picture: Tensor) -> None:
     network = ways["module"]
     before = {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
-    one = randomised(network, ["one", "norm"], seed=1)
+    one = randomised(network, ["one", "norm"], picture, seed=1)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.module.state_dict().items())
     changed = {name for name, tensor in one.module.named_parameters() if not torch.equal(tensor, before[name])}
     assert changed == {"one.weight", "one.bias"}  # this norm's scales are all the same
-    again, other = (randomised(network, ["one"], seed).module.one.weight for seed in (1, 2))
+    again, other = (randomised(network, ["one"], picture, seed).module.one.weight for seed in (1, 2))
     assert torch.equal(again, one.module.one.weight) and not torch.equal(again, other)
 
 
 @pytest.mark.parametrize("which", ["cascading", "independent"])
 def test_weights_are_made_random_part_by_part(which: str, ways: dict[str, Network], picture: Tensor) -> None:
     network = ways["module"]
-    found = randomisation(network, lambda other: saliency(other, picture, 1), saliency(network, picture, 1), which)  # type: ignore[arg-type]
+    found = randomisation(
+        network, picture, lambda other: saliency(other, picture, 1), saliency(network, picture, 1), which
+    )  # type: ignore[arg-type]
     assert len(found.stages) == 4 and len(found.facts()["stages"]) == 4
     if which == "cascading":
         assert found.stages[0].what == "from the output to head" and found.stages[-1].what == "all weights"

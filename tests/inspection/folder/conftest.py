@@ -1,7 +1,6 @@
-"""A real browser, and folders of pictures that it can be shown."""
+"""Folders of pictures, and what pages of them are asked."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +8,6 @@ import pytest
 import torch
 
 from impasto.images import Picture, write
-
-
-@pytest.fixture(scope="module")  # playwright runs once at a time, and other folders of tests have one too
-def browser() -> Iterator[Any]:
-    """Chromium; without it, a skip."""
-    pytest.importorskip("playwright", reason="no playwright: its pages are not tested")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine: its pages are not tested")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="session")

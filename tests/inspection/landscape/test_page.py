@@ -1,7 +1,6 @@
 """The page: one file that needs no host, whose surfaces turn together and can be read, by pointer and by keys."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,18 +39,6 @@ def test_it_needs_nothing_else_and_runs_nothing_that_a_name_holds() -> None:
 
 def test_the_numbers_stand_in_a_table_too() -> None:
     assert "local minima" in render(CHARTS) and "scratch:plain" in render(CHARTS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("there is no Chromium here")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture

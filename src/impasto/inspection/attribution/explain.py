@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from impasto.inspection.attribution.preparation import Source, prepared
 from impasto.inspection.attribution.sanity import Randomisation, randomisation
 from impasto.inspection.attribution.sheet import Card, draw
 from impasto.inspection.predictions import Prediction, prediction, top_classes
+from impasto.inspection.recipe import picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
 from impasto.networks.gates import Gates
 from impasto.runs.options_file import validate
+from impasto.runs.recipe import Recipe
 
 Progress = Callable[[float, str], object]
 
@@ -68,6 +70,7 @@ class Explanation:
         explained: The class whose score is explained.
         methods: What each method found, by name.
         chance: The figures of a random order of the pixels; None where maps were not tested.
+        recipe: How the maps were made.
     """
 
     network: str
@@ -77,6 +80,7 @@ class Explanation:
     explained: Prediction
     methods: dict[str, Explained]
     chance: Faithfulness | None
+    recipe: Recipe
 
     def sheet(self) -> Float[Tensor, "1 3 H W"]:
         """Picture, predictions, and every map alone and over the picture, its figures beneath."""
@@ -86,8 +90,8 @@ class Explanation:
         return draw([first, *(self._card(name, one) for name, one in self.methods.items())])
 
     def save(self, path: Path | str) -> Path:
-        """Write the sheet, in the format of the path's suffix."""
-        write(path, Picture(self.sheet()))
+        """Write the sheet, its recipe inside, in the format of the path's suffix."""
+        write(path, replace(Picture(self.sheet()), recipe=self.recipe.model_dump_json(exclude_defaults=True)))
         return Path(path)
 
     def facts(self) -> dict[str, Any]:
@@ -184,7 +188,8 @@ def explain(
         found[name] = _explained(subject_, pixels, index, name, chosen)
     say(1.0, "done")
     explained = prediction(subject_, pixels, index)
-    return Explanation(subject_.name, pixels.cpu(), told, predictions, explained, found, chance)
+    recipe = recipe_of("explain", subject_, chosen, picture_input(image), method=list(names), class_=explained.name)
+    return Explanation(subject_.name, pixels.cpu(), told, predictions, explained, found, chance, recipe)
 
 
 def _explained(network: Network, image: Tensor, index: int, name: MethodName, options: ExplainOptions) -> Explained:
@@ -195,6 +200,7 @@ def _explained(network: Network, image: Tensor, index: int, name: MethodName, op
         map,
         randomisation(
             network,
+            image,
             lambda other: attribute(other, image, index, name, options),
             map,
             options.randomise,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from impasto.inspection.attribution.attribution import Attribution
 from impasto.networks import Network
+from impasto.networks.hooks import hooked
 from impasto.networks.surgery.proof import copied
 
 Which = Literal["all", "cascading", "independent"]
@@ -76,6 +78,7 @@ class Randomisation:
 
 def randomisation(
     network: Network,
+    image: Float[Tensor, "1 3 h w"],
     attribute: Callable[[Network], Attribution],
     original: Attribution,
     which: Which = "all",
@@ -90,32 +93,39 @@ def randomisation(
 
     Args:
         network: The network of the original map.
+        image: The picture, in [0, 1], on the network's device.
         attribute: Makes the map of the same picture and class with another network.
         original: The map.
         which: ``all`` weights; ``cascading``, from the output's layers on ever more, up to all; ``independent``, a part
             of the layers at a time.
         seed: Of the random weights.
     """
-    layers = [path for path, layer in network.module.named_modules() if any(True for _ in layer.parameters(False))]
+    layers = [
+        path
+        for path, layer in network.module.named_modules()
+        if isinstance(layer, _BatchNorm) or any(True for _ in layer.parameters(False))
+    ]
     stages = []
     for what, paths in _stages(layers, which):
         for attempt in range(1 if original.empty else ATTEMPTS):
-            map = attribute(randomised(network, paths, seed + attempt)).map
+            map = attribute(randomised(network, paths, image, seed + attempt)).map
             if map.any():
                 break
         stages.append(similarity(original.map, map, what))
     return Randomisation(tuple(stages), _verdict(Randomisation(tuple(stages), "").rank_correlation))
 
 
-def randomised(network: Network, paths: Sequence[str], seed: int = 0) -> Network:
+def randomised(network: Network, paths: Sequence[str], image: Float[Tensor, "1 3 h w"], seed: int = 0) -> Network:
     """A copy of the network in which the named layers' own weights are random.
 
     Kernels and matrices are drawn from a normal distribution around zero with each tensor's own root mean square, so
     that activations keep their scale; vectors (biases, a normalisation's scales) are shuffled within themselves.
+    The running statistics of the named batch norms are learnt as well, and of other weights: they become those that
+    the picture has in the random network, layer after layer; 0 and 1, where it has a single position.
 
     >>> from impasto import networks
     >>> pocket = networks.load("pocket")
-    >>> other = randomised(pocket, ["features.0"])
+    >>> other = randomised(pocket, ["features.0"], torch.rand(1, 3, 32, 32))
     >>> [bool(torch.equal(pocket.module.features[k].weight, other.module.features[k].weight)) for k in (0, 3)]
     [False, True]
     """
@@ -128,7 +138,23 @@ def randomised(network: Network, paths: Sequence[str], seed: int = 0) -> Network
                 if path in paths and id(parameter) not in done:
                     done.add(id(parameter))
                     parameter.copy_(_random(parameter.float().cpu(), generator))
+        norms = [path for path in paths if isinstance(copy.module.get_submodule(path), _BatchNorm)]
+        if norms:
+            with hooked(copy.module, before={path: _take_statistics for path in norms}):
+                copy.module(copy.normalise(image))
     return copy
+
+
+def _take_statistics(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Give a batch norm the mean and the variance of what it is about to be given."""
+    norm, seen = cast(_BatchNorm, layer), inputs[0]
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    norm.reset_running_stats()
+    over = [0, *range(2, seen.ndim)]
+    if seen.numel() > seen.shape[1]:
+        norm.running_mean.copy_(seen.mean(over))
+        norm.running_var.copy_(seen.var(over, correction=0))
 
 
 def _random(weights: Tensor, generator: torch.Generator) -> Tensor:

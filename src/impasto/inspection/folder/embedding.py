@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from jaxtyping import Float
 from impasto.errors import UsageError
 from impasto.inspection.folder.nearest import nearest
 from impasto.inspection.folder.options import EmbeddingOptions, Method
+
+log = logging.getLogger("impasto")
 
 Progress = Callable[[float, str], object]
 
@@ -52,7 +55,7 @@ def embed_vectors(
     labels: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[Embedding]:
-    """Lay vectors out on a plane, with each of the options' methods.
+    """Lay vectors out on a plane, with each of the options' methods, or all that are installed.
 
     The mean is taken off, features get variance 1 if the options say so, and what remains is projected onto the first
     principal components (50, as van der Maaten and Hinton 2008 did for MNIST); t-SNE and UMAP see those only, and
@@ -65,22 +68,21 @@ def embed_vectors(
         progress: Called with the part that is done and a few words.
 
     Raises:
-        UsageError: Too few vectors, some without finite numbers, or UMAP is not installed.
+        UsageError: Too few vectors, some without finite numbers, or UMAP is asked for and not installed.
     """
     if len(vectors) < 4:
         raise UsageError(f"{len(vectors)} pictures are too few to lay out: give 4 or more")
     if not np.isfinite(vectors).all():
         raise UsageError("some activations are no finite numbers: choose another tap")
-    if "umap" in options.methods:
-        _umap()  # said now, not after t-SNE
+    methods = _methods(options)
     tell = progress or (lambda _done, _words: None)
     tell(0.0, "PCA")
     reduced, before = _reduced(vectors, options)
     sample = np.random.default_rng(options.seed).permutation(len(vectors))[:_JUDGED]
     judged = any(labels) and len(set(labels)) > 1
     found = []
-    for number, method in enumerate(options.methods):
-        tell(number / len(options.methods), TITLES[method])
+    for number, method in enumerate(methods):
+        tell(number / len(methods), TITLES[method])
         began = time.monotonic()
         points, about = _METHODS[method](reduced, options)
         seconds = time.monotonic() - began
@@ -119,7 +121,7 @@ def _reduced(vectors: np.ndarray, options: EmbeddingOptions) -> tuple[np.ndarray
         centred /= np.maximum(centred.std(0), 1e-6 * max(float(centred.std()), 1e-30))
     count = min(options.components, *centred.shape)
     solver = "full" if min(centred.shape) <= 500 else "randomized"
-    pca = PCA(count, svd_solver=solver, random_state=options.seed)
+    pca = PCA(count, svd_solver=solver, random_state=_state(options))
     if not centred.any():
         return np.zeros((len(vectors), count), np.float32), "all vectors are the same"
     reduced = pca.fit_transform(centred.astype(np.float32))
@@ -148,7 +150,7 @@ def _tsne(reduced: np.ndarray, options: EmbeddingOptions) -> tuple[np.ndarray, s
         perplexity=perplexity,
         init=(1e-4 * start).astype(np.float32),  # so narrow a start is van der Maaten's
         learning_rate="auto",
-        random_state=options.seed,
+        random_state=_state(options),
         n_jobs=-1,
     ).fit_transform(reduced)
     return found, f"t-SNE with perplexity {perplexity:g}, started from PCA"
@@ -164,7 +166,7 @@ def _umap_points(reduced: np.ndarray, options: EmbeddingOptions) -> tuple[np.nda
                 n_neighbors=neighbours,
                 min_dist=options.spread,
                 init="spectral" if len(reduced) > 16 else "random",
-                random_state=options.seed,
+                random_state=_state(options),
                 n_jobs=1,
             )
             .fit_transform(reduced)
@@ -177,6 +179,25 @@ _METHODS: dict[str, Callable[[np.ndarray, EmbeddingOptions], tuple[np.ndarray, s
     "tsne": _tsne,
     "umap": _umap_points,
 }
+
+
+def _state(options: EmbeddingOptions) -> int:
+    """The seed as scikit-learn and UMAP take it: in 32 bits."""
+    return options.seed % 2**32
+
+
+def _methods(options: EmbeddingOptions) -> tuple[Method, ...]:
+    """Those asked for, else all that are installed; what is missing is said now, and not after t-SNE."""
+    if options.methods:
+        if "umap" in options.methods:
+            _umap()
+        return options.methods
+    try:
+        _umap()
+    except UsageError:
+        log.warning("UMAP is left out, for it is not installed: pip install impasto[umap]")
+        return ("pca", "tsne")
+    return ("pca", "tsne", "umap")
 
 
 def _umap() -> Any:

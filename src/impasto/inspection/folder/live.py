@@ -26,6 +26,7 @@ from impasto.inspection.folder.sprites import data_uri
 from impasto.inspection.folder.top_patches import geometries
 from impasto.inspection.predictions import Prediction, top_classes
 from impasto.inspection.subject import Download, subject
+from impasto.inspection.units import Unit, name_of
 from impasto.networks import Network, Taps
 from impasto.networks.geometry import TapGeometry
 from impasto.networks.hooks import at_rest, hooked
@@ -237,7 +238,6 @@ def _facts(layer: LayerActivations, network: Network) -> dict[str, Any]:
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "PNG", optimize=True)
     seen = layer.geometry
-    is_class = layer.shape[0] == len(network.classes)
     return {
         "tap": layer.tap,
         "kind": layer.kind,
@@ -250,9 +250,17 @@ def _facts(layer: LayerActivations, network: Network) -> dict[str, Any]:
         "mean": _numbers(layer.mean),
         "zero": _numbers(layer.zero),
         "peak": layer.peak.tolist(),
-        "names": list(network.classes) if is_class else [],
+        "names": _names(layer, network),
         "geometry": [0, 0, 0] if seen.everywhere else [seen.stride, seen.before, seen.after],
     }
+
+
+def _names(layer: LayerActivations, network: Network) -> list[str]:
+    """The classes that a layer's channels stand for; none of a layer that only has as many channels."""
+    if layer.shape[0] != len(network.classes):
+        return []
+    names = [name_of(network, Unit(layer.tap, channel)) for channel in range(layer.shape[0])]
+    return names if any(names) else []
 
 
 def _numbers(values: np.ndarray) -> list[float]:

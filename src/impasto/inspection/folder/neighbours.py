@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from impasto.images.idx import place as inside_idx
 from impasto.inspection.folder.features import default_tap, features, features_of
 from impasto.inspection.folder.nearest import nearest
 from impasto.inspection.folder.options import NeighbourOptions
-from impasto.inspection.folder.pictures import find_pictures, sized
+from impasto.inspection.folder.pictures import find_pictures, folder_input, sized
+from impasto.inspection.recipe import picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network
 from impasto.runs.options_file import validate
+from impasto.runs.recipe import Recipe
 
 Progress = Callable[[float, str], object]
 
@@ -56,12 +58,14 @@ class Neighbourhood:
         tap: In whose space.
         metric: ``cosine`` or ``euclidean``.
         found: The nearest first.
+        recipe: How they were found.
     """
 
     picture: Path
     tap: str
     metric: str
     found: tuple[Neighbour, ...]
+    recipe: Recipe
 
     def rows(self) -> list[list[tuple[str, Float[Tensor, "1 3 h w"]]]]:
         """The picture, then its neighbours with their distances."""
@@ -73,8 +77,9 @@ class Neighbourhood:
         return [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
 
     def sheet(self) -> Picture:
-        """The rows as one picture."""
-        return Picture(contact_sheet(self.rows(), height=CELL).contiguous())
+        """The rows as one picture, the recipe inside."""
+        drawn = Picture(contact_sheet(self.rows(), height=CELL).contiguous())
+        return replace(drawn, recipe=self.recipe.model_dump_json(exclude_defaults=True))
 
     def save(self, path: Path | str) -> Path:
         """Write the sheet in the format of the path's suffix."""
@@ -135,6 +140,8 @@ def neighbours(
         raise UsageError(f"{folder} holds no other picture than {picture}: give a larger folder")
     found, distances = nearest(vectors, [len(vectors) - 1], others, options.count, options.metric)
     rows = known.rows[found[0]]
+    inside = inside_idx(picture)
+    number = {} if inside is None else {"number": inside[1]}
     return Neighbourhood(
         picture,
         tap,
@@ -143,6 +150,7 @@ def neighbours(
             Neighbour(held.paths[row], held.names[row], held.labels[row], float(distance))
             for row, distance in zip(rows, distances[0], strict=True)
         ),
+        recipe_of("neighbours", of, options, [*picture_input(picture), folder_input(held)], tap=tap, **number),
     )
 
 

@@ -61,8 +61,10 @@ class EmbeddingOptions(FeatureOptions):
     methods: Annotated[
         tuple[Method, ...],
         BeforeValidator(several),
-        Field(min_length=1, description="What lays them out: pca, tsne and umap; the page changes between them."),
-    ] = ("pca", "tsne", "umap")
+        Field(
+            description="What lays them out: pca, tsne, umap; the page changes between them. Default: what is installed."
+        ),
+    ] = ()
     components: Annotated[
         int, Field(ge=2, description="Principal components that t-SNE and UMAP are given, as van der Maaten did.")
     ] = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from impasto.images import idx, read
 from impasto.images.folder import pictures_below
 from impasto.images.resize import fit, resize, size_of
 from impasto.networks import Network
+from impasto.runs.recipe import Input
 
 log = logging.getLogger("impasto")
 
@@ -83,6 +85,26 @@ def find_pictures(source: Path | str, most: int | None = None) -> Folder:
         places = [number * len(names) // most for number in range(most)]
         names, labels, chosen = [names[i] for i in places], [labels[i] for i in places], range(most)
     return Folder(source, tuple(source / names[i] for i in chosen), tuple(names), tuple(labels))
+
+
+def folder_input(folder: Folder) -> Input:
+    """The record of a folder's pictures for a recipe: their files' bytes in all, and one hash.
+
+    The hash is that of the lines ``HASH  NAME`` that ``sha256sum`` writes of the files, in order; a file that cannot be
+    read has an empty hash.
+    """
+    lines, size = hashlib.sha256(), 0
+    for path in dict.fromkeys((idx.place(one) or (one, 0))[0] for one in folder.paths):
+        digest = ""
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size += path.stat().st_size
+        except OSError:
+            pass  # the network did not see it either
+        lines.update(f"{digest}  {path.relative_to(folder.source).as_posix()}\n".encode("utf-8", "surrogateescape"))
+    where = str(folder.source.resolve()).encode("utf-8", "backslashreplace").decode()
+    return Input(role="folder", path=where, sha256=lines.hexdigest(), size=size)
 
 
 def read_pixels(path: Path | str) -> Float[Tensor, "1 3 h w"]:

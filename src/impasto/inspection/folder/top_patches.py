@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ from impasto.images import Picture, write
 from impasto.images.contact_sheet import contact_sheet
 from impasto.inspection.folder.options import PatchOptions
 from impasto.inspection.folder.patches import Box, patch, patch_box
-from impasto.inspection.folder.pictures import find_pictures, shape_for, sized
+from impasto.inspection.folder.pictures import find_pictures, folder_input, shape_for, sized
 from impasto.inspection.folder.scan import TapScan, scan
+from impasto.inspection.recipe import recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import Unit, name_of, parse_units
 from impasto.networks import Network, Taps
 from impasto.networks.geometry import TapGeometry
 from impasto.networks.taps import OUTPUT
 from impasto.runs.options_file import validate
+from impasto.runs.recipe import Recipe
 
 Progress = Callable[[float, str], object]
 
@@ -87,12 +89,14 @@ class FolderPatches:
         pictures: How many were shown.
         left_out: Names of those that could not be.
         cell: Height of a patch on the sheet.
+        recipe: How they were found.
     """
 
     units: tuple[UnitPatches, ...]
     pictures: int
     left_out: tuple[str, ...]
     cell: int
+    recipe: Recipe
 
     def rows(self) -> list[list[tuple[str, Float[Tensor, "1 3 h w"]]]]:
         """A row for each unit: its histogram, then its patches with their activations."""
@@ -104,8 +108,9 @@ class FolderPatches:
         return rows
 
     def sheet(self) -> Picture:
-        """All units with their patches and histograms."""
-        return Picture(contact_sheet(self.rows(), height=self.cell).contiguous())
+        """All units with their patches and histograms, the recipe inside."""
+        drawn = Picture(contact_sheet(self.rows(), height=self.cell).contiguous())
+        return replace(drawn, recipe=self.recipe.model_dump_json(exclude_defaults=True))
 
     def save(self, path: Path | str) -> Path:
         """Write the sheet in the format of the path's suffix."""
@@ -173,6 +178,7 @@ def patches(
         len(held) - len(left_out),
         tuple(held.names[place] for place in left_out),
         options.cell,
+        recipe_of("patches", of, options, [folder_input(held)], units=list(units)),
     )
 
 

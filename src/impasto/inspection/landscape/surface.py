@@ -72,8 +72,8 @@ def surface(
         loss: Measures the network as it stands: values by name, the same names at each point. Called without gradients.
         directions: One or two; buffers may be among their names.
         grid: Where.
-        kept: A file for the points that are done, from which a killed computation of the same ``key`` goes on; removed
-            at the end. None to keep nothing.
+        kept: A file for the points that are done, from which a killed computation of the same ``key`` goes on. It
+            holds all points at the end, for the caller to remove. None to keep nothing.
         key: What tells this computation from any other: a hash of all it depends on.
         every: Seconds between writings, at least.
         progress: Called with (part done, words).
@@ -89,6 +89,7 @@ def surface(
     shape = (len(grid.y), len(grid.x))
     done, values = _resumed(kept, key, shape)
     keeper = Keeper(kept, every) if kept else None
+    any_new = not done.all()
 
     def state() -> Checkpoint:
         tensors = {f"value.{name}": torch.from_numpy(one) for name, one in values.items()}
@@ -106,8 +107,8 @@ def surface(
                 keeper.keep(state)
             if progress:
                 progress(done.mean(), f"point {done.sum()} of {done.size}")
-    if kept:
-        kept.unlink(missing_ok=True)
+    if kept and any_new:
+        checkpoints.save(kept, state())
     return values
 
 
