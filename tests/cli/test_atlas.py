@@ -71,6 +71,7 @@ def test_a_machine_gets_one_object(app: App, words: list[str], capsys: Output) -
     [
         (["--taps", "relu9_9"], "pocket has no tap 'relu9_9'"),
         (["--compare", "nonesuch"], "no network 'nonesuch'"),
+        (["--compare", "pocket"], "pocket is the same network: nothing to compare"),
         (["--network", "nonesuch"], "no network 'nonesuch'"),
         (["--activation-atlases", "relu4_1"], "the atlas has no layer 'relu4_1'"),
     ],

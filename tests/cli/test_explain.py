@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from impasto.cli.app import run
+from impasto.images import read_recipe
+from impasto.runs.recipe import parse
 
 Output = pytest.CaptureFixture[str]
 
@@ -28,6 +30,10 @@ def test_a_sheet_lies_beside_the_picture(shared: Path, folder: Path, capsys: Out
     assert err == "" and "photo-explained.png  why tabby" in out and "grad-cam" in out and "a random order" in out
     assert run(["explain", "photo.png", *how, "--no-sanity", "--json", "--out", "b.webp"]) == 0
     facts = json.loads(capsys.readouterr().out)
+    recipe = parse(read_recipe("b.webp"), Path("b.webp"))
+    assert recipe.verb == "explain" and recipe.options["method"] == ["saliency", "grad-cam"]
+    assert recipe.options["class_"] == facts["class"]["name"] and recipe.networks.keys() == {"squeezenet1_0"}
+    assert [one.role for one in recipe.inputs] == ["weights", "content"]
     assert facts["out"] == "b.webp" and list(facts["methods"]) == ["saliency", "grad-cam"]
     Path("how.yaml").write_text("class: goldfish\nsanity: false\n")
     assert run(["explain", "photo.png", *how, "--options", "how.yaml", "--json"]) == 0

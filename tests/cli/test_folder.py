@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from impasto.cli.app import run
-from impasto.images import Picture, read, write
+from impasto.images import Picture, read, read_recipe, write
+from impasto.inspection.folder.pictures import find_pictures, folder_input
+from impasto.runs.recipe import parse
 
 Output = pytest.CaptureFixture[str]
 
@@ -49,6 +51,14 @@ def test_patches_are_a_sheet_with_a_row_for_each_unit(capsys: Output) -> None:
     assert facts["out"] == "a.webp" and one["unit"] == "relu2_1:5" and len(one["patches"]) == 2
     top, left, bottom, right = one["patches"][0]["box"]
     assert bottom - top == right - left > 1
+    recipe = parse(read_recipe("a.webp"), Path("a.webp"))
+    assert recipe.verb == "patches" and recipe.networks.keys() == {"pocket"}
+    assert recipe.options == {"size": 48, "top": 2, "units": ["relu2_1:5"], "network": "pocket"}
+    (held,) = recipe.inputs
+    assert held.role == "folder" and held.size == sum(path.stat().st_size for path in Path("pets").rglob("*.png"))
+    Path("pets/red/1.png").write_bytes(Path("pets/red/3.png").read_bytes())
+    assert folder_input(find_pictures("pets")).sha256 != held.sha256
+    assert run(["show", "a.webp"]) == 0 and "relu2_1:5" in capsys.readouterr().out
 
 
 def test_neighbours_of_a_red_picture_are_red(capsys: Output) -> None:
@@ -57,6 +67,9 @@ def test_neighbours_of_a_red_picture_are_red(capsys: Output) -> None:
     assert [one["label"] for one in facts["neighbours"]] == ["red", "red"]
     assert "red/1.png" not in [one["picture"] for one in facts["neighbours"]], "its own neighbour"
     assert facts["out"] == "1-neighbours.png" and read("1-neighbours.png").width > 144
+    recipe = parse(read_recipe("1-neighbours.png"), Path("1-neighbours.png"))
+    assert recipe.verb == "neighbours" and [one.role for one in recipe.inputs] == ["content", "folder"]
+    assert recipe.options == {"tap": "pixels", "count": 2, "network": "pocket"}
     how = ["--tap", "relu2_1", "--pool", "flat", "--metric", "euclidean", "--size", "32"]
     assert run(["neighbours", "pets/red/1.png", "pets", *how]) == 0
     assert "the 5 nearest by relu2_1 of pocket; the first is red/" in capsys.readouterr().out

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from impasto.cli.app import run
+from impasto.images import read_recipe
+from impasto.runs.recipe import parse
 
 Output = pytest.CaptureFixture[str]
 
@@ -26,9 +28,16 @@ def test_the_picture_and_a_sheet_lie_beside_the_original(shared: Path, folder: P
     facts = json.loads(capsys.readouterr().out)
     assert facts["reached"] and facts["after"][0]["name"] == "goldfish"
     assert {path.name for path in folder.iterdir()} == {"photo.png", "photo-fooled.png", "photo-fooled-sheet.png"}
-    assert run(["fool", "photo.png", *how, "--target", "goldfish", "--confidence", "0.999", "--steps", "1"]) == 1
+    assert parse(read_recipe("photo-fooled.png"), Path("photo-fooled.png")).options["target"] == "goldfish"
+
+
+@pytest.mark.realdata
+def test_what_does_not_fool_is_not_written(shared: Path, folder: Path, capsys: Output) -> None:
+    how = ["--weights", str(shared / "weights/squeezenet1_0.safetensors"), "--size", "64"]
+    assert run(["fool", "photo.png", *how, "--target", "goldfish", "--steps", "1", "--rate", "0.001"]) == 1
     out, err = capsys.readouterr()
-    assert "is now" in out and "not taken for goldfish after 1 steps" in err
+    assert out == "" and "photo.png is not taken for goldfish after 1 steps: that has" in err and "leads with" in err
+    assert err.count("\n") == 1 and {path.name for path in folder.iterdir()} == {"photo.png"}
 
 
 @pytest.mark.parametrize(

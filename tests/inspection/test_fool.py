@@ -10,10 +10,11 @@ from torch import Tensor
 
 from impasto import networks
 from impasto.errors import UsageError
-from impasto.images import Picture, read
+from impasto.images import Picture, read, read_recipe, write
 from impasto.inspection.fool import fool
 from impasto.inspection.predictions import top_classes
 from impasto.networks import Network
+from impasto.runs.recipe import parse
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,16 @@ def test_a_photograph_is_taken_for_a_goldfish(shared: Path) -> None:
     photo = sorted((shared / "data/imagenet-1k-samples").iterdir())[300]
     found = fool(photo, "goldfish", network=squeezenet, size=160)
     assert found.reached and found.sizes()["mean"] < 3
+
+
+def test_the_recipe_says_how_it_was_made(network: Network, photo: Picture, other: str, tmp_path: Path) -> None:
+    write(tmp_path / "photo.png", photo)
+    found = fool(tmp_path / "photo.png", other, network=network, size=40)
+    found.save(tmp_path / "fooled.png", tmp_path / "sheet.png")
+    for name in ("fooled.png", "sheet.png"):
+        recipe = parse(read_recipe(tmp_path / name), tmp_path / name)
+        assert recipe.verb == "fool" and recipe.options == {"target": other, "size": 40, "network": "resnet10t"}
+        assert recipe.inputs[0].path == str((tmp_path / "photo.png").resolve()) and "torch" in recipe.made_with
 
 
 def test_a_gray_picture(network: Network, tmp_path: Path) -> None:

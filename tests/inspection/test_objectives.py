@@ -1,5 +1,7 @@
 """Objectives: their values, their algebra, and what they print."""
 
+from operator import neg
+
 import pytest
 import torch
 
@@ -55,7 +57,8 @@ def test_objectives_add_scale_and_negate(found):
     expected = one.value(found) + 2 * other.value(found) - 0.5 * layer("a").value(found)
     assert torch.isclose(whole.value(found), expected)
     assert whole.taps == ("a", "b")
-    assert torch.isclose((-(-one)).value(found), one.value(found))
+    negative = -one
+    assert torch.isclose((-negative).value(found), one.value(found))
     assert torch.isclose(sum([one, other]).value(found), one.value(found) + other.value(found))
 
 
@@ -69,7 +72,7 @@ def test_objectives_add_scale_and_negate(found):
         (channel("a", 0) - channel("b", 1), "a:0 − b:1"),
         (2 * channel("a", 0), "2·a:0"),
         (-channel("a", 0), "−a:0"),
-        (-(-channel("a", 0)), "a:0"),
+        (neg(neg(channel("a", 0))), "a:0"),
         (-2 * channel("a", 0), "−2·a:0"),
         (3 * (channel("a", 0) + channel("b", 1)), "3·(a:0 + b:1)"),
         (channel("a", 0) - (channel("b", 1) + channel("b", 2)), "a:0 − (b:1 + b:2)"),

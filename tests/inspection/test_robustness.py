@@ -20,7 +20,6 @@ EXTREME = {
 }
 
 
-
 def canvas_for(size, motion, channels=3, count=1):
     """Noise as large as it must be."""
     margin = motion.margin(size)

@@ -1,6 +1,7 @@
 """Landscapes of runs: their own weights, pictures and criterion; snapshots along the way; and what is refused."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -228,3 +229,36 @@ def test_a_way_of_two_points_is_no_plane(trained: Path, tmp_path: Path) -> None:
 def test_the_options_state_the_defaults_of_the_field() -> None:
     options = LandscapeOptions()
     assert (options.points, options.dimensions, options.directions) == (25, 2, "random")
+
+
+def test_stopped_in_the_second_run_it_keeps_the_first(trained: Path, other: Path, tmp_path: Path) -> None:
+    def stop(part: float, words: str) -> None:
+        if part > 0.7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        landscape(trained, out=tmp_path, compare=other, every=1000, progress=stop, **SMALL)
+    parts: list[float] = []
+    landscape(trained, out=tmp_path, compare=other, progress=lambda part, words: parts.append(part), **SMALL)
+    assert min(parts) > 0.5
+    assert not list(tmp_path.glob("points-*"))
+
+
+def test_points_of_snapshots_that_were_written_over_are_not_taken(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    how = {"directions": "trajectory", "dimensions": 1, **SMALL}
+
+    for again in (False, True):
+        if again:
+            os.utime(snapshots(run)[1].path, ns=(1, 1))
+        parts: list[float] = []
+
+        def stop(part: float, words: str, parts: list[float] = parts) -> None:
+            parts.append(part)
+            if part > 0.5:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            landscape(run, out=tmp_path / "out", every=0, progress=stop, **how)
+        assert min(parts) == pytest.approx(0.2)

@@ -120,12 +120,12 @@ def test_who_else_holds_what_is_changed_in_place_sees_the_change(name: str) -> N
     leaf = X.clone().requires_grad_()
     plain, expected = shortcut(leaf * 1)
     with Gates("guided"):
-        gated, both = shortcut(leaf * 1)
+        _, both = shortcut(leaf * 1)
     same_bits(both, expected)
     assert torch.equal(expected, 11 * plain)
     (slope,) = torch.autograd.grad(both, leaf, G)
-    shut = (X > 0) & (X < (6 if name in RELU6 else torch.inf))
-    assert torch.allclose(slope, 11 * G * shut * (G > 0))
+    limit = 6 if name in RELU6 else torch.inf
+    assert torch.allclose(slope, 11 * G * (X > 0) * (limit > X) * (G > 0))
 
 
 def test_a_view_that_is_changed_in_place_changes_the_whole() -> None:

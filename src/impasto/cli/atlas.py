@@ -51,7 +51,7 @@ def atlas(
     out
         The site's folder: new, empty or an earlier atlas.
     compare
-        Another network of the same layers, or a run of `impasto train classify`: its units are shown beside.
+        Another network, or a run of `impasto train classify`: its units are shown beside, of the layers that both have.
     clear
         Remove what builds with other options have left in the folder.
     options_file

@@ -61,8 +61,9 @@ def fool(
         network = load_subject(options.network, options.weights, bar.download)
         found = craft.fool(image, network=network, options=options, progress=bar.part)
     if not found.reached:
+        target = found.target
         complain(
-            f"{image} is not taken for {found.target.name} after {found.steps} steps: that has {found.target.probability:.1%}"
+            f"{image} is not taken for {target.name} after {found.steps} steps: that has {target.probability:.1%}"
             f"{_missing(found, options.confidence)}; nothing is written: raise --steps or --rate",
             as_json=voice.json,
         )

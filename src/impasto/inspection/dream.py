@@ -19,10 +19,10 @@ from impasto.inspection import objectives
 from impasto.inspection.expression import parse_objectives
 from impasto.inspection.objectives import Objective
 from impasto.inspection.options import DreamOptions
+from impasto.inspection.recipe import recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
-from impasto.runs.circumstances import circumstances
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, Recipe, input_file
 
@@ -108,8 +108,6 @@ def dream(
         base["network"] = network
     options = validate(DreamOptions, base | fields)
     inputs: list[Input] = []
-    if options.weights and options.weights.is_file():
-        inputs.append(input_file("weights", options.weights))
     photograph = _read(image, "content", inputs)
     of = subject(network or options.network, options.weights, options.device, download)
     wanted = _objective(objective, of, options, inputs)
@@ -142,19 +140,9 @@ def dream(
                 raise
             finished = False
     pixels = (start + resize(detail, size)).clamp(0, 1).cpu().contiguous()
-    recipe = Recipe(
-        verb="dream",
-        options={
-            "objective": objective if isinstance(objective, str) else None if objective is None else str(objective),
-            **options.model_dump(mode="json", exclude_defaults=True),
-            "network": of.name,
-        },
-        inputs=tuple(inputs),
-        networks={of.name: of.sha256},
-        made_with=circumstances(device),
-        finished=finished,
-    )
-    alpha = photograph.alpha if photograph.alpha is None else resize(photograph.alpha, size)
+    asked = None if objective is None else str(objective)
+    recipe = recipe_of("dream", of, options, inputs, objective=asked).model_copy(update={"finished": finished})
+    alpha = photograph.alpha if photograph.alpha is None else resize(photograph.alpha, size).clamp(0, 1)
     framed = replace(photograph, pixels=pixels, alpha=alpha, recipe=recipe.model_dump_json(exclude_defaults=True))
     return Dream(framed, str(wanted), tuple(values), recipe, finished)
 

@@ -18,7 +18,7 @@ from impasto.inspection.attribution.options import FoolOptions
 from impasto.inspection.attribution.preparation import Source, prepared
 from impasto.inspection.attribution.sheet import Card, draw
 from impasto.inspection.predictions import Prediction, prediction, scores, top_classes
-from impasto.inspection.recipe import picture_input, recipe_of
+from impasto.inspection.recipe import class_named, picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
@@ -187,7 +187,7 @@ def fool(
         prediction(victim, fooled, index),
         reached,
         steps,
-        recipe_of("fool", victim, chosen, picture_input(image), target=victim.classes[index]),
+        recipe_of("fool", victim, chosen, picture_input(image), target=class_named(victim, index)),
     )
 
 

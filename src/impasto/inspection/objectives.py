@@ -195,7 +195,7 @@ def taps_of(objectives: Iterable[Objective]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tap for one in objectives for tap in one.taps))
 
 
-def _one(found: Found, tap: str, index: int) -> Float[Tensor, n * positions]:
+def _one(found: Found, tap: str, index: int) -> Float[Tensor, "n ..."]:
     """The activations of one channel."""
     maps = found[tap]
     if not 0 <= index < maps.shape[1]:

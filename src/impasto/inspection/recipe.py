@@ -1,4 +1,4 @@
-"""Recipes of sheets: how a picture about a network was made, to be kept inside it."""
+"""Recipes: how a picture about a network was made, to be kept inside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def recipe_of(
     """The recipe of what a verb of inspection has made.
 
     Args:
-        verb: ``explain``, ``fool``, ``patches`` or ``neighbours``.
+        verb: ``visualize``, ``dream``, ``explain`` and so on.
         network: Into which was looked.
         options: All of them; those that differ from their defaults are kept.
         inputs: The files that went in; the options' weights are added.
@@ -39,6 +39,12 @@ def recipe_of(
         networks={network.name: network.sha256},
         made_with={} if parameter is None else circumstances(parameter.device),
     )
+
+
+def class_named(network: Network, index: int) -> str:
+    """The name of a class, or its number where several have that name."""
+    name = network.classes[index]
+    return name if network.classes.count(name) == 1 else str(index)
 
 
 def picture_input(image: Source) -> list[Input]:

@@ -18,13 +18,13 @@ from impasto.inspection.expression import parse_objectives
 from impasto.inspection.objectives import Objective, diverse
 from impasto.inspection.options import VisualizationOptions
 from impasto.inspection.predictions import scores
+from impasto.inspection.recipe import recipe_of
 from impasto.inspection.render import Rendering, render
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import Unit, has_positions, name_of
 from impasto.networks import Network, Taps
-from impasto.runs.circumstances import circumstances
 from impasto.runs.options_file import validate
-from impasto.runs.recipe import Recipe, input_file
+from impasto.runs.recipe import Recipe
 
 COLUMNS = 8
 CELL = 160  # height of a cell of the sheet, at most
@@ -165,19 +165,10 @@ def visualize(
         if not made[0]:
             raise
         finished = False
-    recipe = Recipe(
-        verb="visualize",
-        options={
-            "units": [str(unit) for unit in units],
-            **({"compare": other.name} if other else {}),
-            **options.model_dump(mode="json", exclude_defaults=True),
-            "network": of.name,
-        },
-        inputs=(input_file("weights", options.weights),) if options.weights and options.weights.is_file() else (),
-        networks={f"{one.name} (compared)" if other and one is other else one.name: one.sha256 for one, _ in both},
-        made_with=circumstances(next(of.module.parameters()).device),
-        finished=finished,
-    )
+    beside = {"compare": other.name} if other else {}
+    recipe = recipe_of("visualize", of, options, (), units=[str(unit) for unit in units], **beside)
+    hashes = recipe.networks | ({f"{other.name} (compared)": other.sha256} if other else {})
+    recipe = recipe.model_copy(update={"networks": hashes, "finished": finished})
     return Visualization(tuple(made[0]), tuple(made[1]) if len(made) > 1 else (), recipe, finished)
 
 

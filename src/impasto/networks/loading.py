@@ -175,7 +175,8 @@ def _timm_classes(module: nn.Module) -> tuple[str, ...]:
     subset = infer_imagenet_subset(module)
     if subset is None:
         return tuple(f"class {index}" for index in range(count))
-    return tuple(ImageNetInfo(subset).index_to_description(index) for index in range(count))
+    names = ImageNetInfo(subset)  # reads a file of 21 000 names
+    return tuple(names.index_to_description(index) for index in range(count))
 
 
 def timm_weights(model: str) -> WeightsFile:

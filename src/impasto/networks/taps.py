@@ -91,8 +91,9 @@ class Taps:
         found: dict[str, Tensor] = {}
         fresh = False  # whether x is a convolution's output that nobody else holds: a ReLU may then write over it
         for path, layer in self._chain:
-            x = torch.relu_(x) if fresh and isinstance(layer, nn.ReLU) else layer(x)
-            fresh = isinstance(layer, nn.Conv2d) and path not in self._modules
+            watched = layer._forward_hooks or layer._forward_pre_hooks
+            x = torch.relu_(x) if fresh and isinstance(layer, nn.ReLU) and not watched else layer(x)
+            fresh = isinstance(layer, nn.Conv2d) and path not in self._modules and not watched
             if path in self._modules:
                 found[path] = x
         return found
@@ -104,7 +105,8 @@ class Taps:
 
         def catch(path: str) -> After:
             def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-                found[path] = as_map(output, self.network.module, image)
+                if path not in found:  # of a layer that runs twice, the first time: the second may never be reached
+                    found[path] = as_map(output, self.network.module, image)
                 if len(found) == len(self._modules) and not self._whole:
                     raise enough
                 return output.clone()  # the next layer may work in place: on a copy, through which the graph runs

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 
 from impasto import networks
 from impasto.errors import ImpastoError, UsageError
-from impasto.inspection.atlas import build
+from impasto.inspection.atlas import activation_atlas, build
 from impasto.inspection.atlas.build import AtlasResult, atlas
 from impasto.inspection.atlas.content import AtlasContent
+from impasto.inspection.atlas.options import AtlasOptions
 
 Build = Callable[..., AtlasResult]
 
@@ -76,7 +78,7 @@ def test_a_small_atlas_of_pocket_shows_every_unit(built: Build, contents: list[A
     with Image.open(tmp_path / "site" / first.units[0].diversity) as sheet:
         assert sheet.size == (64, 32)
     with Image.open(tmp_path / "site" / first.units[0].patches_picture) as strip:
-        assert strip.size == (9 * 16, 16)
+        assert strip.size == (6 * 16, 16)
 
 
 def test_links_of_units_are_those_of_the_weights(built: Build, contents: list[AtlasContent]) -> None:
@@ -124,6 +126,74 @@ def test_other_options_redo_what_depends_on_them_and_no_more(built: Build) -> No
     assert built(steps=4).made == first.made - 1 - 2 - 1 - 1
 
 
+def test_the_network_may_be_named_in_the_options(pictures: Path, tmp_path: Path, small: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="no network 'nonesuch'"):
+        atlas(None, pictures, tmp_path / "site", options=AtlasOptions(network="nonesuch"), **small)
+    named = AtlasOptions(network="pocket")
+    assert atlas(None, pictures, tmp_path / "site", options=named, **small).units == 48
+
+
+def test_strips_are_as_wide_as_there_are_patches(
+    built: Build, contents: list[AtlasContent], pictures: Path, tmp_path: Path
+) -> None:
+    for path in sorted(pictures.rglob("*.png"))[3:]:
+        path.unlink()
+    built(compare=other_pocket(), taps=("relu2_1",), diversity=0, activation_atlases=("none",))
+    for unit in contents[0].layers[0].units:
+        assert len(unit.patches) == 3
+        for strip in (unit.patches_picture, unit.compared_patches):
+            with Image.open(tmp_path / "site" / strip) as shown:
+                assert shown.size == (3 * 16, 16)
+
+
+def test_pictures_that_do_not_fit_are_left_out_everywhere(
+    built: Build, contents: list[AtlasContent], pictures: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.new("RGB", (200, 2)).save(pictures / "long.png")
+    built(compare=other_pocket(), diversity=0, taps=("relu1_1", "relu3_1"))
+    assert {patch.source for unit in contents[0].layers[1].units for patch in unit.patches} == {
+        path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png") if path.name != "long.png"
+    }
+    assert contents[0].activation_atlases
+    assert all(unit.change is not None for unit in contents[0].layers[0].units)
+    assert "long.png" in caplog.text
+
+
+def test_a_transformer_sees_pictures_that_are_not_square(
+    built: Build, contents: list[AtlasContent], pictures: Path
+) -> None:
+    shutil.rmtree(pictures)
+    pictures.mkdir()
+    chance = np.random.default_rng(0)
+    for number in range(2):
+        Image.fromarray(chance.integers(0, 256, (60, 90, 3), dtype=np.uint8)).save(pictures / f"{number}.png")
+
+    def transformer(seed: int) -> networks.Network:
+        torch.manual_seed(seed)
+        module = timm.create_model("test_vit", pretrained=False, dynamic_img_size=True).eval().requires_grad_(False)
+        return networks.Network("vit", module)
+
+    built(transformer(0), compare=transformer(1), taps=("blocks.2",), scan_size=64, activation_atlases=("blocks.2",))
+    (layer,) = contents[0].layers
+    assert all(len(unit.patches) == 2 and unit.change is not None for unit in layer.units)
+
+
+def test_other_files_among_the_pictures_do_no_harm(built: Build, tmp_path: Path) -> None:
+    built()
+    for folder in (tmp_path / "site" / "pictures").iterdir():
+        for name in (".DS_Store", "._0.webp", "Thumbs.db"):
+            (folder / name).touch()
+    assert built().made == 0
+
+
+@pytest.mark.parametrize("layout", ["umap", "tsne", "pca"])
+def test_every_seed_lays_out(layout: activation_atlas.Layout) -> None:
+    vectors = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    found = activation_atlas.places(vectors, layout, 2**63 - 1)
+    assert found.shape == (40, 2)
+    assert np.isfinite(found).all()
+
+
 def test_new_pictures_are_looked_at_and_nothing_is_rendered_again_for_them(
     built: Build, pictures: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +205,8 @@ def test_new_pictures_are_looked_at_and_nothing_is_rendered_again_for_them(
 def test_clearing_leaves_what_the_last_build_shows(built: Build, tmp_path: Path) -> None:
     built()
     built(steps=4, clear=True)
+    assert built(steps=4, clear=True).made == 0
+    assert list((tmp_path / "site" / ".atlas").rglob("layers.json"))
     kept = files(tmp_path / "site")
     shutil.rmtree(tmp_path / "site")
     built(steps=4)
@@ -163,11 +235,36 @@ def test_two_networks_are_shown_side_by_side_with_what_changed(
     assert all((tmp_path / "site" / unit.compared_patches).is_file() for unit in second.units)
 
 
-def test_networks_of_other_layers_are_not_compared(built: Build) -> None:
-    from impasto.networks.scratch import scratch
+def test_a_trained_network_is_compared_in_the_layers_it_has_kept(
+    built: Build, contents: list[AtlasContent], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from impasto.learning.classifier import classifier
+    from impasto.learning.trained_network import as_network
 
+    model = classifier(["a", "b"], network="pocket", tap="relu2_2")
+    trained = replace(as_network(model), name="trained", sha256="")
+    built(compare=trained, taps=(), diversity=0, activation_atlases=("none",))
+    (content,) = contents
+    assert [layer.tap for layer in content.layers] == ["relu1_1", "relu2_1", "relu2_2"]
+    assert content.compared == "trained"
+    assert all(unit.compared for layer in content.layers for unit in layer.units)
+    (line,) = [one.getMessage() for one in caplog.records if "left out" in one.getMessage()]
+    assert "relu3_1 of pocket" in line
+    assert "head of trained" in line
+    with pytest.raises(UsageError, match="cannot be compared unit by unit: pocket has relu3_1"):
+        built(compare=trained, taps=("relu2_1", "relu3_1"))
+
+
+def test_a_network_is_not_compared_with_itself(built: Build, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="pocket is the same network: nothing to compare"):
+        built(compare="pocket")
+    assert not (tmp_path / "site").exists()
+
+
+def test_networks_without_a_layer_in_common_are_not_compared(built: Build) -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)).eval().requires_grad_(False)
     with pytest.raises(UsageError, match=r"cannot be compared unit by unit: pocket has relu1_1 \(16 units\)"):
-        built(compare=scratch("plain"), taps=())
+        built(compare=networks.Network("other", module), taps=())
 
 
 @pytest.mark.slow
@@ -248,11 +345,24 @@ def test_a_wrong_wish_is_said_before_any_work(built: Build, tmp_path: Path, chan
 
 
 def test_umap_that_is_missing_is_said_before_any_work(built: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    from impasto.inspection.atlas import activation_atlas
-
     monkeypatch.setattr(activation_atlas, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install impasto\[umap\], or choose --layout tsne"):
         built(layout="umap")
+
+
+def test_without_umap_the_default_lays_out_by_tsne_and_says_so(
+    built: Build,
+    contents: list[AtlasContent],
+    small: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    del small["layout"]
+    caplog.set_level("INFO", "impasto")
+    monkeypatch.setattr(activation_atlas, "find_spec", lambda name: None)
+    built(activation_atlases=("relu2_1",))
+    assert contents[0].facts["Activation atlases"] == "laid out by t-SNE"
+    assert "laid out by t-SNE, for UMAP is not installed" in caplog.text
 
 
 def test_a_folder_that_is_missing_or_empty_is_said_in_a_line(tmp_path: Path) -> None:

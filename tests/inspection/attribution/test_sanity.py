@@ -101,3 +101,17 @@ def test_a_ramp_is_restored_inside_and_nothing_known_is_gray() -> None:
     np.testing.assert_allclose(impute(ramp, missing), ramp, atol=1e-9)
     assert (impute(ramp, np.ones((20, 20), bool)) == 0.5).all()
     assert np.array_equal(impute(ramp, np.zeros((20, 20), bool)), ramp)
+
+
+def test_batch_norms_of_random_layers_have_the_statistics_of_the_picture(
+    ways: dict[str, Network], picture: Tensor
+) -> None:
+    network = ways["module"]
+    one = randomised(network, ["two", "norm"], picture)
+    with torch.no_grad():
+        inside = one.module.two(F.relu(one.module.one(one.normalise(picture))))
+    torch.testing.assert_close(one.module.norm.running_mean, inside.mean((0, 2, 3)))
+    torch.testing.assert_close(one.module.norm.running_var, inside.var((0, 2, 3), correction=0))
+    kept = randomised(network, ["two"], picture)
+    assert torch.equal(kept.module.norm.running_mean, network.module.norm.running_mean)
+    assert not one.module.norm._forward_pre_hooks

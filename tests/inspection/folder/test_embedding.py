@@ -84,7 +84,9 @@ def test_few_alike_or_narrow_vectors_are_laid_out_too() -> None:
         embed_vectors(np.zeros((3, 3), np.float32), EmbeddingOptions())
 
 
-def test_without_umap_a_line_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_umap_a_line_says_how_to_have_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def without(name: str, *rest: Any) -> Any:
         if name == "umap":
             raise ImportError(name)
@@ -93,3 +95,12 @@ def test_without_umap_a_line_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(UsageError, match=r"pip install impasto\[umap\], or leave umap out"):
         embed_vectors(np.zeros((9, 3), np.float32), EmbeddingOptions(methods=("pca", "umap")))
+    made = embed_vectors(np.eye(9, dtype=np.float32), EmbeddingOptions())
+    assert [one.method for one in made] == ["pca", "tsne"]
+    assert "UMAP is left out" in caplog.text and caplog.text.count("\n") == 1
+
+
+def test_a_seed_may_be_of_any_length() -> None:
+    vectors = np.random.default_rng(5).normal(size=(12, 4)).astype(np.float32)
+    for one in embed_vectors(vectors, EmbeddingOptions(methods=("pca", "tsne"), seed=2**40 + 1)):
+        assert np.isfinite(one.points).all() and f"seed {2**40 + 1}" in one.about

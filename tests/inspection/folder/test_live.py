@@ -1,5 +1,6 @@
 """Live activations: true numbers, maps that lie where they look, and a page that works by keyboard."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def test_transformers_and_residual_networks_are_shown_too(picture: Path) -> None
     resnet = timm.create_model("resnet10t", pretrained=False).eval()
     with torch.no_grad():
         assert "layer2.0" in stages(Network("residual", resnet), torch.rand(1, 3, 64, 64))
+
+
+def test_only_channels_that_are_classes_have_their_names(picture: Path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = Network("four", module.eval(), classes=("ant", "bee", "cow", "dog"))
+    page = activations(picture, network=network, size=32, taps=("0", "2", "output")).page
+    facts = json.loads(page.split('id="data">')[1].split("</script>")[0])["layers"]
+    assert [one["names"] for one in facts] == [[], list(network.classes), list(network.classes)]
 
 
 @pytest.fixture

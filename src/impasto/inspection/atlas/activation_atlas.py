@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,16 +17,22 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images import Picture, write
+from impasto.images.replace import replace_file
 from impasto.inspection.atlas.cache import Piece, Tell, Work, key_of
 from impasto.inspection.atlas.layers import AtlasLayer
-from impasto.inspection.atlas.options import AtlasOptions, Layout
+from impasto.inspection.atlas.options import AtlasOptions
 from impasto.inspection.atlas.renders import QUALITY
-from impasto.inspection.folder.pictures import Folder, batches
+from impasto.inspection.folder.pictures import Folder
+from impasto.inspection.folder.shown import shown
 from impasto.inspection.objectives import direction
 from impasto.inspection.render import Rendering, render
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest, hooked
 from impasto.networks.names import nearest
+
+log = logging.getLogger("impasto")
+
+Layout = Literal["umap", "tsne", "pca"]
 
 VERSION = 1  # of the layout and of what is rendered: raised when the same key would give something else
 
@@ -65,14 +72,25 @@ def chosen_layers(
     found = [layer for layer in layers if layer.tap in options.activation_atlases]
     if not options.activation_atlases and mapped:
         found = list(dict.fromkeys([mapped[len(mapped) // 2], mapped[-1]]))
-    if found and options.layout == "umap" and find_spec("umap") is None:
-        raise UsageError("UMAP is not installed: pip install impasto[umap], or choose --layout tsne")
+    if found and find_spec("umap") is None:
+        if options.layout == "umap":
+            raise UsageError("UMAP is not installed: pip install impasto[umap], or choose --layout tsne")
+        if options.layout == "auto":
+            log.info("activations are laid out by t-SNE, for UMAP is not installed: pip install impasto[umap]")
     return found
+
+
+def layout_of(options: AtlasOptions) -> Layout:
+    """What lays activations out: what is asked for, or of what is installed that which the article took."""
+    if options.layout == "auto":
+        return "umap" if find_spec("umap") else "tsne"
+    return options.layout
 
 
 def map_piece(layer: AtlasLayer, network: str, folder: Folder, pictures: str, options: AtlasOptions) -> Piece:
     """The piece that holds the layout: which cells there are, the average of each, and what it speaks for."""
-    facts = (options.scan_size, options.samples, options.layout, options.seed)
+    layout = layout_of(options)
+    facts = (options.scan_size, options.samples, layout, options.seed)
     return Piece(
         ".atlas",
         key_of("map", VERSION, network, layer.seen, pictures, facts),
@@ -85,7 +103,7 @@ def map_piece(layer: AtlasLayer, network: str, folder: Folder, pictures: str, op
             folder=folder,
             size=options.scan_size,
             samples=options.samples,
-            layout=options.layout,
+            layout=layout,
             seed=options.seed,
         ),
     )
@@ -104,7 +122,7 @@ def lay_out(
     seed: int,
 ) -> None:
     """Sample a layer's activations, lay them out, average them by cells, and write what comes out."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     network = work.networks[0]
     vectors, owners = sample(network, tap, folder, size, samples, seed, lambda part, words: tell(0.4 * part, words))
@@ -125,8 +143,8 @@ def lay_out(
     averages = torch.from_numpy(np.stack(means)) if means else torch.zeros(0, vectors.shape[1])
     for cell, labels in zip(kept, labels_of(network, tap, averages, size)):
         cell["labels"] = labels
-    save_file({"vectors": averages.contiguous(), "whitening": whitening(vectors)}, into / _VECTORS)
-    (into / _GRID).write_text(json.dumps({"side": side, "samples": len(vectors), "cells": kept}))
+    replace_file(into / _VECTORS, save({"vectors": averages.contiguous(), "whitening": whitening(vectors)}))
+    replace_file(into / _GRID, json.dumps({"side": side, "samples": len(vectors), "cells": kept}).encode())
 
 
 @torch.no_grad()
@@ -138,12 +156,10 @@ def sample(
     Raises:
         UsageError: None of the pictures could be shown to the network.
     """
-    taps = Taps(network, [tap])
-    device = next(network.module.parameters()).device
     found: dict[int, np.ndarray] = {}
     with at_rest(network.module):
-        for numbers, pictures in batches(folder.paths, size, 16):
-            for number, maps in zip(numbers, taps(pictures.to(device))[tap].float().flatten(2).cpu().numpy()):
+        for numbers, (taken,) in shown([Taps(network, [tap])], folder.paths, size):
+            for number, maps in zip(numbers, taken[tap].float().flatten(2).cpu().numpy()):
                 chance = np.random.default_rng([seed, number])
                 positions = chance.permutation(maps.shape[1])[:samples]
                 found[number] = maps[:, positions].T
@@ -160,6 +176,7 @@ def places(vectors: Float[np.ndarray, "n c"], layout: Layout, seed: int) -> Floa
     """Where each activation lies in the plane, those of like directions near each other."""
     if len(vectors) < 4:
         return np.zeros((len(vectors), 2))
+    seed %= 2**32  # NumPy's older generators, which these libraries use, take no larger one
     match layout:
         case "umap":
             import warnings

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from impasto import __version__
-from impasto.inspection.atlas.activation_atlas import read_map
+from impasto.inspection.atlas.activation_atlas import layout_of, read_map
 from impasto.inspection.atlas.cache import Piece, Work
 from impasto.inspection.atlas.compare import read_change
 from impasto.inspection.atlas.content import ActivationAtlas, AtlasContent, Cell, LayerContent, Link, Patch, UnitContent
@@ -15,6 +15,7 @@ from impasto.inspection.atlas.expanded import read_weights, strongest
 from impasto.inspection.atlas.layers import AtlasLayer
 from impasto.inspection.atlas.plan import Plan
 from impasto.inspection.atlas.scans import read_scan
+from impasto.inspection.folder.embedding import TITLES
 from impasto.inspection.folder.scan import TapScan
 from impasto.inspection.units import Unit, name_of
 from impasto.networks import catalogue
@@ -34,7 +35,7 @@ def assembled(plan: Plan, work: Work) -> AtlasContent:
     options = plan.options
     return AtlasContent(
         network=network.name,
-        about=_about(plan, work),
+        about=_about(work),
         sha256=network.sha256,
         licence=catalogue.ENTRIES[network.name].licence if network.name in catalogue.ENTRIES else "",
         layers=layers,
@@ -45,18 +46,21 @@ def assembled(plan: Plan, work: Work) -> AtlasContent:
         facts={
             "Visualizations": f"{options.size} pixels, {options.steps} steps of Adam",
             "Precision": options.precision,
+            **({"Activation atlases": f"laid out by {TITLES[layout_of(options)]}"} if plan.maps else {}),
             "Seed": str(options.seed),
             "impasto": __version__,
         },
     )
 
 
-def _about(plan: Plan, work: Work) -> str:
-    units = sum(layer.channels for layer in plan.layers)
-    return (
-        f"{units} units of {len(plan.layers)} layers of {work.networks[0].name}: what excites each of them, found by "
-        f"moving pixels and in {len(plan.folder)} pictures of {plan.folder.source.resolve().name}."
+def _about(work: Work) -> str:
+    about = (
+        "What each unit looks for: a picture moved from noise until the unit answers, the places in your pictures "
+        "where it answers most, and the units that drive it up and down or go together with it."
     )
+    if len(work.networks) > 1:
+        about += f" Beside it stands the same unit of {work.networks[1].name}, and how far it has moved."
+    return about
 
 
 def _layer(
@@ -124,8 +128,9 @@ def _files(site: Path, pieces: list[Piece]) -> dict[int, str]:
     found = {}
     for piece in pieces:
         if piece.there(site):
-            for file in (site / piece.folder).iterdir():
-                found[int(file.stem)] = f"{piece.folder}/{file.name}"
+            for file in (site / piece.folder).glob("*.webp"):
+                if file.stem.isdecimal():  # and no other system's own ._7.webp
+                    found[int(file.stem)] = f"{piece.folder}/{file.name}"
     return found
 
 

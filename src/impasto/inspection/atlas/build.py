@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -29,6 +30,10 @@ from impasto.networks import Network
 from impasto.networks.device import pick_device
 from impasto.runs.options_file import validate
 
+log = logging.getLogger("impasto")
+
+_LAYERS = "layers.json"
+
 
 @dataclass(frozen=True)
 class AtlasResult:
@@ -50,9 +55,9 @@ class AtlasResult:
 
 
 def atlas(
-    network: Network | str = "pocket",
-    images: Path | str = ".",
-    out: Path | str = "atlas",
+    network: Network | str | None,
+    images: Path | str,
+    out: Path | str,
     *,
     compare: Network | str | None = None,
     clear: bool = False,
@@ -72,10 +77,11 @@ def atlas(
     PosixPath('site/index.html')
 
     Args:
-        network: A network, or a name; it takes the place of ``options.network``.
+        network: A network, or a name; None for that of the options.
         images: A folder of pictures: what excites each unit is looked for in them.
         out: The site's folder, new, empty or an earlier atlas.
-        compare: Another network of the same layers, whose units are shown beside the first's.
+        compare: Another network, whose units are shown beside the first's. Without ``taps``, the atlas is of the layers
+            that both have, with a line of warning of what is left out.
         clear: Remove what other options have left in the folder.
         options: All options at once; ``fields`` go over it.
         progress: Called with the part that is done and a few words.
@@ -84,7 +90,8 @@ def atlas(
 
     Raises:
         UsageError: An option out of bounds, a folder without pictures, a network without convolutions or not with the
-            layers asked for, networks that cannot be compared, or a folder that holds something else.
+            layers asked for, networks that are the same or have no layer in common, or a folder that holds something
+            else.
         ImpastoError: The weights cannot be had, the disk is full, or a worker process died.
     """
     base = options.model_dump(exclude_unset=True) if options else {}
@@ -93,58 +100,83 @@ def atlas(
     tell: Tell = progress or (lambda _done, _words: None)
     folder = find_pictures(images)
     device = str(pick_device(options.device))
-    networks = [subject(network, options.weights, "cpu", download)]
+    networks = [subject(network or options.network, options.weights, "cpu", download)]
     if compare is not None:
         networks.append(subject(compare, None, "cpu", download))
+        if cache.fingerprint(networks[0]) == cache.fingerprint(networks[1]):
+            raise UsageError(f"{networks[1].name} is the same network: nothing to compare")
     work = Work(tuple(networks), Path(out), device)
     with cache.site_folder(work.site):
         tell(0.0, "looking at the network")
-        shown = [_layers(work, number, options.taps) for number in range(len(networks))]
-        _require_alike(shown, networks)
-        planned = plan(work, shown[0], folder, options)
+        looked = _looked(work, options.taps)
+        shown = _read_layers(work, looked[0])
+        planned = plan(work, shown, folder, options)
         made = carry_out(planned.pieces, work, planned.follow, options.workers or _processors(), tell)
         tell(1.0, "writing pages")
         content = assembled(planned, work)
         pages = _write_pages(content, work.site)
         if clear:
-            cache.clear(work.site, list(planned.all_pieces()))
-    units = sum(layer.channels for layer in shown[0])
-    return AtlasResult(work.site / "index.html", len(shown[0]), units, made, pages)
+            cache.clear(work.site, [*looked, *planned.all_pieces()])
+    units = sum(layer.channels for layer in shown)
+    return AtlasResult(work.site / "index.html", len(shown), units, made, pages)
 
 
-def _layers(work: Work, number: int, taps: tuple[str, ...]) -> tuple[AtlasLayer, ...]:
-    """A network's layers, from the last build where nothing has changed: to find them the network must run."""
+def _looked(work: Work, taps: tuple[str, ...]) -> list[Piece]:
+    """The pieces that hold the layers of the atlas, the first network's first; all have the same layers there.
+
+    Raises:
+        UsageError: Two networks have no layer in common, or not the same ones under the names asked for.
+    """
+    found = [_layers(work, number, taps) for number in range(len(work.networks))]
+    alike = [[_alike(layer) for layer in _read_layers(work, piece)] for piece in found]
+    if all(one == alike[0] for one in alike):
+        return found
+    shared = () if taps else tuple(one[0] for one in alike[0] if one in alike[1])
+    if not shared:
+        raise UsageError(_difference(alike, [network.name for network in work.networks]))
+    others = [
+        f"{one[0]} of {network.name}"
+        for network, some, those in zip(work.networks, alike, reversed(alike))
+        for one in some
+        if one not in those
+    ]
+    log.warning("left out of the comparison, for the other network has no such layer: %s", ", ".join(others))
+    # looked for once more by these names, so that each is fed by the nearest of them and not by one that is left out
+    return [*_looked(work, shared), *found]
+
+
+def _alike(layer: AtlasLayer) -> tuple[str, int, str, str]:
+    """What two networks' layers must have in common to be compared unit by unit."""
+    return layer.tap, layer.channels, layer.rendered, layer.seen
+
+
+def _layers(work: Work, number: int, taps: tuple[str, ...]) -> Piece:
+    """The piece that holds a network's layers, made by running it where the last build has not."""
     key = key_of("layers", layers.VERSION, cache.fingerprint(work.networks[number]), taps)
     piece = Piece(".atlas", key, "layers", "layers", 1.0, partial(_write_layers, number=number, taps=taps))
     if not piece.there(work.site):
         cache.make(piece, work, lambda _done, _words: None)
-    found = json.loads((work.site / piece.folder / "layers.json").read_text())
-    return tuple(AtlasLayer(**one | {name: tuple(one[name]) for name in ("inputs", "folded")}) for one in found)
+    return piece
 
 
 def _write_layers(work: Work, into: Path, _tell: Tell, *, number: int, taps: tuple[str, ...]) -> None:
     found = [asdict(layer) for layer in atlas_layers(work.networks[number], taps)]
-    (into / "layers.json").write_text(json.dumps(found))
+    replace_file(into / _LAYERS, json.dumps(found).encode())
 
 
-def _require_alike(shown: list[tuple[AtlasLayer, ...]], networks: list[Network]) -> None:
-    """Two networks are compared unit by unit: they must have the same layers.
+def _read_layers(work: Work, piece: Piece) -> tuple[AtlasLayer, ...]:
+    found = json.loads((work.site / piece.folder / _LAYERS).read_text())
+    return tuple(AtlasLayer(**one | {name: tuple(one[name]) for name in ("inputs", "folded")}) for one in found)
 
-    Raises:
-        UsageError: They have not; the message says which differs first.
-    """
-    if len(shown) == 1:
-        return
-    ours, theirs = ([f"{layer.tap} ({layer.channels} units)" for layer in one] for one in shown)
-    if ours == theirs:
-        return
+
+def _difference(alike: list[list[tuple[str, int, str, str]]], names: list[str]) -> str:
+    """In a line, which layer differs first."""
+    ours, theirs = ([f"{tap} ({channels} units)" for tap, channels, *_ in one] for one in alike)
     ours_only = next((one for one in ours if one not in theirs), "")
     theirs_only = next((one for one in theirs if one not in ours), "")
-    where = f"{networks[0].name} has {ours_only}" if ours_only else f"{networks[1].name} has {theirs_only}"
-    but = f", {networks[1].name} {theirs_only}" if ours_only and theirs_only else ", the other has not"
-    raise UsageError(
-        f"the networks cannot be compared unit by unit: {where}{but}; choose layers that both have with --taps"
-    )
+    where = f"{names[0]} has {ours_only}" if ours_only else f"{names[1]} has {theirs_only}"
+    but = f", {names[1]} {theirs_only}" if ours_only and theirs_only else ", the other has not"
+    return f"the networks cannot be compared unit by unit: {where}{but}; choose layers that both have with --taps"
 
 
 def _processors() -> int:

@@ -16,6 +16,8 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from impasto.errors import ImpastoError, UsageError
+from impasto.images import idx
+from impasto.inspection.folder.pictures import Folder
 from impasto.networks import Network
 
 Place = Literal["pictures", ".atlas"]  # what the site shows, and what only the next build reads
@@ -94,19 +96,23 @@ def fingerprint(network: Network) -> str:
     return key_of(network.name, digest.hexdigest())
 
 
-def folder_key(paths: Sequence[Path]) -> str:
-    """A hash of a folder's pictures, by their files' names, sizes and times of change: none of them is read."""
-    seen: dict[str, list[int]] = {}
-    for path in paths:
-        file = Path(str(path).partition("#")[0]) if not path.is_file() else path  # FILE#N is a digit of an idx file
-        if str(file) not in seen:
+def folder_key(folder: Folder) -> str:
+    """A hash of a folder's pictures, by their files' names, sizes and times of change: none of them is read.
+
+    The names are those below the folder: wherever it lies and however its path is spelled, the key is the same.
+    """
+    seen: dict[Path, list[int]] = {}
+    for path in folder.paths:
+        inside = idx.place(path)
+        file = inside[0] if inside else path
+        if file not in seen:
             found = file.stat()
-            seen[str(file)] = [found.st_size, found.st_mtime_ns]
-    return key_of(seen, [path.name for path in paths])
+            seen[file] = [found.st_size, found.st_mtime_ns]
+    return key_of(list(seen.values()), folder.names)
 
 
 def make(piece: Piece, work: Work, tell: Tell) -> None:
-    """Make a piece. Its folder appears under its name when all its files are on the disk.
+    """Make a piece. Its folder appears under its name when all its files are on the disk; one that is there stays.
 
     Raises:
         ImpastoError: The disk is full or may not be written to; or what the job raises.
@@ -116,7 +122,8 @@ def make(piece: Piece, work: Work, tell: Tell) -> None:
     try:
         beside.mkdir(parents=True)
         piece.job(work, beside, tell)
-        os.replace(beside, target)
+        if not piece.there(work.site):
+            os.replace(beside, target)
     except OSError as error:
         raise ImpastoError(f"{target} was not written: {error.strerror or error}") from error
     finally:
@@ -129,22 +136,22 @@ def site_folder(site: Path) -> Iterator[None]:
 
     Raises:
         UsageError: It is a file, or it holds something that is no atlas, or another build is at it.
-        ImpastoError: It cannot be made.
+        ImpastoError: It cannot be made, or may not be written to.
     """
-    if site.exists() and not site.is_dir():
-        raise UsageError(f"{site} is a file: name a folder for the site with --out")
-    if site.is_dir() and any(site.iterdir()) and not (site / ".atlas").is_dir():
-        raise UsageError(f"{site} holds other things and no atlas: name a new or empty folder with --out")
-    try:
-        for place in PLACES:
-            (site / place).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImpastoError(f"{site} cannot be made: {error.strerror}") from error
     lock = FileLock(site / ".atlas" / "lock")
     try:
+        if site.exists() and not site.is_dir():
+            raise UsageError(f"{site} is a file: name a folder for the site with --out")
+        if site.is_dir() and any(site.iterdir()) and not (site / ".atlas").is_dir():
+            raise UsageError(f"{site} holds other things and no atlas: name a new or empty folder with --out")
+        for place in PLACES:
+            (site / place).mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:
         raise UsageError(f"{site} is being built by another process: wait for it, or choose another folder") from error
+    except OSError as error:
+        what = error.strerror or error
+        raise ImpastoError(f"no site can be built in {site} ({what}): choose another folder with --out") from error
     try:
         _remove_parts(site)
         yield

@@ -10,10 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from impasto.errors import UsageError
+from impasto.images.replace import replace_file
 from impasto.inspection.atlas.cache import Piece, Tell, Work, key_of
 from impasto.inspection.atlas.layers import AtlasLayer
 from impasto.inspection.atlas.options import AtlasOptions
-from impasto.inspection.folder.pictures import Folder, batches
+from impasto.inspection.folder.pictures import Folder
+from impasto.inspection.folder.shown import shown
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
 
@@ -55,10 +58,10 @@ def write_change(
     work: Work, into: Path, tell: Tell, *, taps: tuple[str, ...], paths: tuple[Path, ...], size: int
 ) -> None:
     """Measure the change of every unit and write it."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     first, second = work.networks
-    save_file(change(first, second, taps, paths, size, tell), into / _FILE)
+    replace_file(into / _FILE, save(change(first, second, taps, paths, size, tell)))
 
 
 @torch.no_grad()
@@ -69,14 +72,14 @@ def change(
 
     Over all positions of all pictures. 0: it says the same, up to scale and offset; 1: it has nothing to do with what
     it was; NaN: in one of the networks it never changes.
+
+    Raises:
+        UsageError: None of the pictures could be shown to both.
     """
     sums: dict[str, list[Tensor]] = {}
-    device = next(first.module.parameters()).device
-    one, other, done = Taps(first, taps), Taps(second, taps), 0
+    done = 0
     with at_rest(first.module), at_rest(second.module):
-        for numbers, pictures in batches(paths, size, 16):
-            pictures = pictures.to(device)
-            ours, theirs = one(pictures), other(pictures)
+        for numbers, (ours, theirs) in shown([Taps(first, taps), Taps(second, taps)], paths, size):
             for tap in taps:
                 a, b = (_rows(found[tap]) for found in (ours, theirs))
                 if tap not in sums:
@@ -91,6 +94,10 @@ def change(
                     sums[tap][place] += part.sum(0).double()
             done += len(numbers)
             tell(done / len(paths), "comparing")
+    if not sums:
+        raise UsageError(
+            f"none of {len(paths)} pictures could be shown to both {first.name} and {second.name}: give others"
+        )
     found = {}
     for tap, (_, _, a, b, aa, bb, ab, n) in sums.items():
         spread = ((aa / n - (a / n) ** 2).clamp_min(0) * (bb / n - (b / n) ** 2).clamp_min(0)).sqrt()

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from impasto.images.replace import replace_file
 from impasto.inspection.atlas.cache import Piece, Tell, Work, key_of
 from impasto.inspection.atlas.content import Link
 from impasto.inspection.atlas.layers import AtlasLayer
@@ -98,10 +99,10 @@ def write_weights(
     work: Work, into: Path, tell: Tell, *, subject: int, layer: AtlasLayer, inputs: tuple[AtlasLayer, ...]
 ) -> None:
     """Expand a layer's weights and write them."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     found = expanded_weights(work.networks[subject], layer, inputs, progress=tell)
-    save_file({tap: weights.contiguous() for tap, weights in found.items()}, into / _FILE)
+    replace_file(into / _FILE, save({tap: weights.contiguous() for tap, weights in found.items()}))
 
 
 def read_weights(work: Work, piece: Piece | None) -> dict[str, Float[np.ndarray, "units channels"]]:

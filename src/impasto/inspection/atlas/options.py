@@ -8,8 +8,6 @@ from pydantic import BeforeValidator, Field
 
 from impasto.inspection.options import RenderingOptions, several
 
-Layout = Literal["umap", "tsne", "pca"]
-
 
 class AtlasOptions(RenderingOptions):
     """How to make an atlas of a network."""
@@ -41,8 +39,9 @@ class AtlasOptions(RenderingOptions):
         int, Field(ge=1, le=1024, description="Positions of each picture that go into an activation atlas.")
     ] = 8
     layout: Annotated[
-        Literal["umap", "tsne", "pca"], Field(description="How activations are laid out in the plane.")
-    ] = "umap"
+        Literal["auto", "umap", "tsne", "pca"],
+        Field(description="How activations are laid out in the plane; auto is umap where it is installed, else tsne."),
+    ] = "auto"
     workers: Annotated[
         int | None, Field(ge=1, le=256, description="Processes that work at once. Default: one for each processor.")
     ] = None

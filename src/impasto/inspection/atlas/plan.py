@@ -99,7 +99,7 @@ def plan(work: Work, layers: tuple[AtlasLayer, ...], folder: Folder, options: At
     Raises:
         UsageError: An activation atlas is asked for of a layer that there is not, or with UMAP, which is not installed.
     """
-    pictures = folder_key(folder.paths)
+    pictures = folder_key(folder)
     known = tuple(fingerprint(network) for network in work.networks)
     mapped = chosen_layers(layers, options, lambda layer: bool(name_of(work.networks[0], Unit(layer.rendered, 0))))
     return Plan(

@@ -18,11 +18,11 @@ from impasto.inspection.atlas.layers import AtlasLayer
 from impasto.inspection.atlas.options import AtlasOptions
 from impasto.inspection.folder import scan as folder_scan
 from impasto.inspection.folder.patches import GRAY, patch, patch_box
-from impasto.inspection.folder.pictures import Folder, sized
+from impasto.inspection.folder.pictures import Folder, shape_for, sized
 from impasto.inspection.folder.scan import TapScan
 from impasto.networks import Taps
 
-VERSION = 1  # of what is found and shown: raised when the same key would give something else
+VERSION = 2  # of what is found and shown: raised when the same key would give something else
 
 FILE = "scan.safetensors"
 TOP = 9
@@ -98,17 +98,19 @@ def cut_patches(
 ) -> None:
     """Cut a layer's strips: of each unit the patches that excite it most, squares of one size side by side.
 
-    Every picture is read once, whichever units it is for. What is not square (a whole picture) lies on gray.
+    Every picture is read once, whichever units it is for. What is not square (a whole picture) lies on gray. A strip
+    is as wide as the unit has patches, for the pages find them by their number.
     """
+    network = work.networks[subject]
     found = folder_scan.load(work.site / scan)[tap]
-    shown = Taps(work.networks[subject], [tap])
-    geometry = None if vectors else shown.geometry()[tap]
+    geometry = None if vectors else Taps(network, [tap]).geometry()[tap]
+    counts = (found.pictures >= 0).sum(1)
     strips = np.full((found.channels, side, TOP * side, 3), round(GRAY * 255), dtype=np.uint8)
     wanted = defaultdict(list)
     for channel, rank in zip(*np.nonzero(found.pictures >= 0)):
         wanted[int(found.pictures[channel, rank])].append((int(channel), int(rank)))
     for done, (number, places) in enumerate(sorted(wanted.items())):
-        picture = sized(paths[number], size)
+        picture = sized(paths[number], size, shape_for(network))
         cut: dict[tuple[int, int], UInt8[np.ndarray, "side side 3"]] = {}  # many units look at the same place
         for channel, rank in places:
             row, column = (int(place) for place in found.positions[channel, rank])
@@ -119,7 +121,8 @@ def cut_patches(
             strips[channel, :, rank * side : (rank + 1) * side] = cut[row, column]
         tell(0.7 * done / len(wanted), "patches")
     for channel, strip in enumerate(strips):
-        pixels = torch.from_numpy(strip).permute(2, 0, 1)[None].float().div_(255).contiguous()
+        filled = torch.from_numpy(strip[:, : counts[channel] * side])
+        pixels = filled.permute(2, 0, 1)[None].float().div_(255).contiguous()
         write(into / f"{channel}.webp", Picture(pixels), quality=_QUALITY)
         if channel % 16 == 0:
             tell(0.7 + 0.3 * channel / found.channels, "patches")

@@ -55,7 +55,7 @@ def carry_out(pieces: Sequence[Piece], work: Work, follow: Follow, workers: int,
         for piece in some:
             if piece.there(work.site):
                 enqueue(follow(piece))
-            else:
+            elif piece.key not in effort.pieces:
                 queue.append(piece)
                 effort.planned(piece)
 

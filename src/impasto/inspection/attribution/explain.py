@@ -23,7 +23,7 @@ from impasto.inspection.attribution.preparation import Source, prepared
 from impasto.inspection.attribution.sanity import Randomisation, randomisation
 from impasto.inspection.attribution.sheet import Card, draw
 from impasto.inspection.predictions import Prediction, prediction, top_classes
-from impasto.inspection.recipe import picture_input, recipe_of
+from impasto.inspection.recipe import class_named, picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
@@ -188,7 +188,9 @@ def explain(
         found[name] = _explained(subject_, pixels, index, name, chosen)
     say(1.0, "done")
     explained = prediction(subject_, pixels, index)
-    recipe = recipe_of("explain", subject_, chosen, picture_input(image), method=list(names), class_=explained.name)
+    recipe = recipe_of(
+        "explain", subject_, chosen, picture_input(image), method=list(names), class_=class_named(subject_, index)
+    )
     return Explanation(subject_.name, pixels.cpu(), told, predictions, explained, found, chance, recipe)
 
 

@@ -140,7 +140,7 @@ def randomised(network: Network, paths: Sequence[str], image: Float[Tensor, "1 3
                     parameter.copy_(_random(parameter.float().cpu(), generator))
         norms = [path for path in paths if isinstance(copy.module.get_submodule(path), _BatchNorm)]
         if norms:
-            with hooked(copy.module, before={path: _take_statistics for path in norms}):
+            with hooked(copy.module, before=dict.fromkeys(norms, _take_statistics)):
                 copy.module(copy.normalise(image))
     return copy
 

@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from impasto.errors import UsageError
-from impasto.inspection.folder.pictures import Shape, batches, shape_for, sized, warn
+from impasto.inspection.folder.pictures import Shape, shape_for, sized
 from impasto.inspection.folder.scan import SIZE
+from impasto.inspection.folder.shown import shown
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
 from impasto.networks.taps import OUTPUT, PIXELS
@@ -73,17 +74,11 @@ def features(
     taps = Taps(network, [tap])
     size = size or (PIXELS_SIZE if tap == PIXELS else SIZE)
     pool = "flat" if tap == PIXELS else pool
-    device = next(network.module.parameters(), torch.empty(0)).device
     vectors: np.ndarray | None = None
     rows: list[int] = []
     with torch.inference_mode(), at_rest(network.module):
-        for places, pictures in batches(paths, size, batch_size, _shape(network, pool)):
-            try:
-                found = vectors_of(taps(pictures.to(device))[tap], pool).cpu().numpy()
-            except UsageError as error:  # too small
-                for place in places:
-                    warn(paths[place], error)
-                continue
+        for places, (maps,) in shown([taps], paths, size, batch_size, _shape(network, pool)):
+            found = vectors_of(maps[tap], pool).cpu().numpy()
             if vectors is None:
                 _require_memory(len(paths), found.shape[1], tap)
                 vectors = np.empty((len(paths), found.shape[1]), np.float32)

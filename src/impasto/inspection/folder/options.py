@@ -61,9 +61,7 @@ class EmbeddingOptions(FeatureOptions):
     methods: Annotated[
         tuple[Method, ...],
         BeforeValidator(several),
-        Field(
-            description="What lays them out: pca, tsne, umap; the page changes between them. Default: what is installed."
-        ),
+        Field(description="What lays them out: pca, tsne and umap, as far as they are installed. The page has all."),
     ] = ()
     components: Annotated[
         int, Field(ge=2, description="Principal components that t-SNE and UMAP are given, as van der Maaten did.")

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images.replace import replace_file
-from impasto.inspection.folder.pictures import LeftOut, batches, shape_for, warn
+from impasto.inspection.folder.pictures import LeftOut, warn
+from impasto.inspection.folder.shown import shown
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
 
@@ -103,35 +104,27 @@ def scan(
     tell = progress or (lambda _done, _words: None)
     first = sorted({number * len(paths) // _FIRST for number in range(min(_FIRST, len(paths)))})
     first = first if len(paths) > _FIRST else list(range(len(paths)))
-    device = next(network.module.parameters(), torch.empty(0)).device
     work = len(first) + len(paths)
 
-    def shown(
+    def activations(
         places: Sequence[int], words: str, before: int, left_out: LeftOut
     ) -> Iterable[tuple[list[int], dict[str, Tensor]]]:
         """The activations of these pictures, batch by batch, and how far it is."""
         done = before
-        for inside, pictures in batches(
-            [paths[place] for place in places], size, batch_size, shape_for(network), left_out
-        ):
+        some = [paths[place] for place in places]
+        for inside, (found,) in shown([taken], some, size, batch_size, left_out=left_out):
             here = [places[place] for place in inside]
-            try:
-                found = taken(pictures.to(device))
-            except UsageError as error:  # too small
-                for place in here:
-                    left_out(paths[place], error)
-                continue
             yield here, {tap: _as_maps(network, tap, values) for tap, values in found.items()}
             done += len(here)
             tell(done / work, f"{words} {done - before} of {len(places)} pictures")
 
     with torch.inference_mode(), at_rest(network.module):
         ranges: dict[str, _Range] = {}
-        for _, found in shown(first, "sampling", 0, lambda _path, _error: None):  # the second pass says it
+        for _, found in activations(first, "sampling", 0, lambda _path, _error: None):  # the second pass says it
             for tap, values in found.items():
                 ranges.setdefault(tap, _Range()).add(values)
         gathered: dict[str, _Gathered] = {}
-        for here, found in shown(range(len(paths)), "scanning", len(first), warn):
+        for here, found in activations(range(len(paths)), "scanning", len(first), warn):
             for tap, values in found.items():
                 if tap not in gathered:
                     known = ranges.get(tap) or _Range().add(values)
