@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_dream_lies_beside_the_picture(folder: Path, capsys: Output) -> None:
     assert run(["dream", "photo.png", *QUICK]) == 0
     out, err = capsys.readouterr()
-    assert err == "" and out.startswith("photo-dream.png  64×48, ") and out.rstrip().endswith("layer(relu3_1)")
+    assert err == "" and out.startswith("photo-dream.png  64×48, ") and out.rstrip().endswith("layer(relu2_2)")
     (folder / "inner").mkdir()
     (folder / "photo.png").rename(folder / "inner" / "other.png")
     for _ in range(2):
@@ -42,7 +42,7 @@ def test_options_come_from_flags_and_a_file(capsys: Output) -> None:
     out, err = capsys.readouterr()
     facts = json.loads(out)
     assert err == "" and facts["out"] == "a.webp" and facts["finished"] is True
-    assert facts["objective"] == "like(relu3_1)" and len(facts["values"]) == 1
+    assert facts["objective"] == "like(relu2_2)" and len(facts["values"]) == 1
     assert facts["values"][0][1] > facts["values"][0][0]
     assert (read("a.webp").height, read("a.webp").width) == (36, 48)
     recipe = json.loads(read_recipe("a.webp") or "")

@@ -148,7 +148,7 @@ def test_what_lies_behind_the_heads_tap_is_not_run_and_says_so() -> None:
         Taps(network, ["features.8"])(torch.rand(1, 3, 32, 32))
     with pytest.raises(UsageError, match="no tap 'relu4_1'"):
         Taps(network, ["relu4_1"])
-    assert network.style_taps == ("relu1_1", "relu2_1") and list(network.aliases)[-1] == "relu2_1"
+    assert network.style_taps == ("relu1_1",) and list(network.aliases)[-1] == "relu2_1"
 
 
 def test_its_geometry_is_that_of_its_layers() -> None:
