@@ -81,7 +81,7 @@ def test_killed_and_called_again_it_gives_the_same_surface(
     trained: Path, folder: Path, start: Callable[..., object]
 ) -> None:
     def begin(out: str) -> object:
-        return start("landscape", str(trained), "--points", "41", "--pictures", "16", "--out", out, imports=HEAVY)
+        return start("landscape", str(trained), "--points", "61", "--pictures", "16", "--out", out, imports=HEAVY)
 
     kept = folder / "killed" / "points-0.safetensors"
     command = begin("killed")
@@ -92,7 +92,7 @@ def test_killed_and_called_again_it_gives_the_same_surface(
     command.wait()  # type: ignore[attr-defined]
     if (folder / "killed" / "surface.json").exists():
         pytest.skip("this machine had done it before it could be killed")
-    assert 0 < int(checkpoints.load(kept).tensors["done"].sum()) < 41 * 41
+    assert 0 < int(checkpoints.load(kept).tensors["done"].sum()) < 61 * 61
     for out in ("killed", "straight"):
         code, _, error = begin(out).wait()  # type: ignore[attr-defined]
         assert code == 0, error

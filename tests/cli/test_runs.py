@@ -31,7 +31,7 @@ CRAFTS: dict[str, Callable[[], Craft]] = {
         "photo.png", ["painting.png"], StyleTransferOptions(size=64, steps=20, optimizer="adam", average=0.8, tile=32)
     ),
     "texture": lambda: texture.prepare(["painting.png"], TextureOptions(size="96x64", tileable=True, steps=20)),
-    "invert": lambda: invert.prepare("photo.png", InversionOptions(size=64, steps=20, taps="relu2_1")),
+    "invert": lambda: invert.prepare("photo.png", InversionOptions(size=64, steps=150, taps="relu2_1")),
 }
 
 

@@ -251,7 +251,7 @@ def test_a_trained_network_is_compared_in_the_layers_it_has_kept(
     (line,) = [one.getMessage() for one in caplog.records if "left out" in one.getMessage()]
     assert "relu3_1 of pocket" in line
     assert "head of trained" in line
-    with pytest.raises(UsageError, match="cannot be compared unit by unit: pocket has relu3_1"):
+    with pytest.raises(UsageError, match="trained has no tap 'relu3_1'"):
         built(compare=trained, taps=("relu2_1", "relu3_1"))
 
 

@@ -212,7 +212,7 @@ def framed(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
     """Points in [0, 1]², outliers drawn in: from the 1st to the 99th percentile with a margin of a tenth.
 
     >>> framed(np.array([[0.0, 5.0], [1.0, 5.0]])).tolist()
-    [[0.09..., 0.5], [0.90..., 0.5]]
+    [[0.07..., 0.5], [0.92..., 0.5]]
     """
     low, high = np.percentile(points, _PERCENTILES, axis=0)
     low, high = low - _MARGIN * (high - low), high + _MARGIN * (high - low)

@@ -25,7 +25,7 @@ Loss = Callable[[], Mapping[str, float]]
 Tell = Callable[[float, str], object]
 Move = Callable[[Sequence[float]], None]
 
-KEEP_SECONDS = 5.0  # between two writings of the points that are done
+KEEP_SECONDS = 2.0  # between two writings of the points that are done
 
 
 @dataclass(frozen=True)
