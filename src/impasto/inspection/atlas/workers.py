@@ -217,6 +217,7 @@ def _serve(connection: Connection, threads: int) -> None:
     torch.set_num_threads(threads)
     keep_freed_memory()
     logging.getLogger("impasto").addHandler(_Sending(connection))
+    # from the process that has started this one, over the pipe between them
     work: Work = pickle.loads(connection.recv_bytes()).placed()
     while True:
         try:
