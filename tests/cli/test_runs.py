@@ -150,7 +150,8 @@ def test_a_run_that_is_killed_again_and_again_makes_the_same_picture(
         process.kill()
         code, _, err = process.wait()
         if code != -signal.SIGKILL:
-            assert code == 0, err
+            # or the last kill came when all was done, and only the process was not yet gone
+            assert code == 0 or (kills and "is finished" in err), err
             break
         kills += 1
         assert read("out.png").pixels.isfinite().all(), "the picture is whole at any moment"
