@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,11 +13,13 @@ from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.images import Picture, read, write
+from impasto.images.inline import inline_png
 from impasto.images.resize import fit, resize, size_of
 from impasto.inspection import objectives
 from impasto.inspection.expression import parse_objectives
 from impasto.inspection.objectives import Objective
 from impasto.inspection.options import DreamOptions
+from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network, Taps
@@ -29,8 +30,6 @@ from impasto.runs.recipe import Input, Recipe, input_file
 LARGEST_DEFAULT = 1024
 SMALLEST = 32  # no octave is smaller
 GUIDE_SIZE = 224
-
-Progress = Callable[[float, str], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +62,7 @@ class Dream:
 
     def _repr_png_(self) -> bytes:
         """The picture inline in a notebook."""
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            return self.save(Path(folder, "inline.png")).read_bytes()
+        return inline_png(self.save)
 
 
 def dream(

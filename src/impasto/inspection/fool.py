@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ from impasto.inspection.attribution.options import FoolOptions
 from impasto.inspection.attribution.preparation import Source, prepared
 from impasto.inspection.attribution.sheet import Card, draw
 from impasto.inspection.predictions import Prediction, prediction, scores, top_classes
+from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import class_named, picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe
-
-Progress = Callable[[float, str], object]
 
 LOSSLESS = (".png", ".tif", ".tiff")
 SHOWN = 10  # times the difference, on the sheet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,12 +12,11 @@ from torch import Tensor
 from impasto.errors import ImpastoError
 from impasto.inspection.objectives import Objective, taps_of
 from impasto.inspection.parameterisation import Canvas, Kind, canvas, pictures
+from impasto.inspection.progress import Progress
 from impasto.inspection.robustness import MOTIONS, Robustness, middle, window
 from impasto.networks import Network, Taps
 from impasto.networks.gates import Gates
 from impasto.networks.hooks import at_rest
-
-Progress = Callable[[float, str], object]
 
 INFINITE = "the activations became infinite: choose a lower --rate, or --precision 32-true"
 ALPHA_PRICE = 0.5  # part of an objective that a wholly opaque picture costs

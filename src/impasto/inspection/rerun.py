@@ -8,6 +8,7 @@ from pathlib import Path
 from impasto.errors import UsageError
 from impasto.images import read
 from impasto.inspection.dream import Dream, dream
+from impasto.inspection.progress import Progress
 from impasto.inspection.visualize import Visualization, visualize
 from impasto.networks import Network
 from impasto.runs.recipe import Recipe, find
@@ -15,8 +16,6 @@ from impasto.synthesis.rerun import Difference, compare
 
 VERBS = ("visualize", "dream")
 ONCE = ("explain", "fool", "patches", "neighbours")  # carry a recipe, but are sheets that no rerun makes
-
-Progress = Callable[[float, str], object]
 
 
 def rerun(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from torch import Tensor
 from impasto.errors import UsageError
 from impasto.images import Picture, write
 from impasto.images.contact_sheet import contact_sheet
+from impasto.images.inline import inline_png
 from impasto.inspection.expression import parse_objectives
 from impasto.inspection.objectives import Objective, diverse
 from impasto.inspection.options import VisualizationOptions
 from impasto.inspection.predictions import scores
+from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import recipe_of
 from impasto.inspection.render import Rendering, render
 from impasto.inspection.subject import Download, subject
@@ -28,8 +30,6 @@ from impasto.runs.recipe import Recipe
 
 COLUMNS = 8
 CELL = 160  # height of a cell of the sheet, at most
-
-Progress = Callable[[float, str], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +100,7 @@ class Visualization:
 
     def _repr_png_(self) -> bytes:
         """The sheet inline in a notebook."""
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            return self.save(Path(folder, "inline.png")).read_bytes()
+        return inline_png(self.save)
 
 
 def visualize(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from impasto.errors import ImpastoError
 from impasto.images import Picture, require_format, require_writable, write
+from impasto.images.inline import inline_png
 from impasto.images.resize import resize
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.bar import NotebookBar, in_notebook
@@ -58,10 +59,7 @@ class SynthesisResult:
 
     def _repr_png_(self) -> bytes:
         """The picture inline in a notebook."""
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            return self.save(Path(folder, "inline.png")).read_bytes()
+        return inline_png(self.save)
 
 
 @contextmanager

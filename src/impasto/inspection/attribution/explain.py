@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import Picture, write
+from impasto.images.inline import inline_png
 from impasto.inspection.attribution.attribution import Attribution
 from impasto.inspection.attribution.colours import heat_map, overlay
 from impasto.inspection.attribution.faithfulness import Faithfulness, faithfulness, random_order
@@ -23,6 +23,7 @@ from impasto.inspection.attribution.preparation import Source, prepared
 from impasto.inspection.attribution.sanity import Randomisation, randomisation
 from impasto.inspection.attribution.sheet import Card, draw
 from impasto.inspection.predictions import Prediction, prediction, top_classes
+from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import class_named, picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
@@ -30,8 +31,6 @@ from impasto.networks import Network
 from impasto.networks.gates import Gates
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe
-
-Progress = Callable[[float, str], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +126,7 @@ class Explanation:
 
     def _repr_png_(self) -> bytes:
         """The sheet inline in a notebook."""
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            return self.save(Path(folder, "inline.png")).read_bytes()
+        return inline_png(self.save)
 
 
 def explain(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ from impasto.inspection.folder.options import EmbeddingOptions
 from impasto.inspection.folder.pictures import find_pictures
 from impasto.inspection.folder.scatter import scatter_page
 from impasto.inspection.folder.sprites import sprites
+from impasto.inspection.progress import Progress
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network
 from impasto.networks.taps import PIXELS
 from impasto.runs.options_file import validate
-
-Progress = Callable[[float, str], object]
 
 
 @dataclass(frozen=True, eq=False)

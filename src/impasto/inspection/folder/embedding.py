@@ -16,10 +16,10 @@ from jaxtyping import Float
 from impasto.errors import UsageError
 from impasto.inspection.folder.nearest import nearest
 from impasto.inspection.folder.options import EmbeddingOptions, Method
+from impasto.inspection.progress import Progress
 
 log = logging.getLogger("impasto")
 
-Progress = Callable[[float, str], object]
 
 TITLES: dict[str, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 

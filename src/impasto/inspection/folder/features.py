@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,11 +17,11 @@ from impasto.errors import UsageError
 from impasto.inspection.folder.pictures import Shape, shape_for, sized
 from impasto.inspection.folder.scan import SIZE
 from impasto.inspection.folder.shown import shown
+from impasto.inspection.progress import Progress
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
 from impasto.networks.taps import OUTPUT, PIXELS
 
-Progress = Callable[[float, str], object]
 Pool = Literal["average", "flat"]
 
 PIXELS_SIZE = 28  # of MNIST; of photographs it leaves what Torralba's tiny images showed to be enough

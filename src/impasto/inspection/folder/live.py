@@ -25,6 +25,7 @@ from impasto.inspection.folder.pictures import shape_for, sized
 from impasto.inspection.folder.sprites import data_uri
 from impasto.inspection.folder.top_patches import geometries
 from impasto.inspection.predictions import Prediction, top_classes
+from impasto.inspection.progress import Progress
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import Unit, name_of
 from impasto.networks import Network, Taps
@@ -32,8 +33,6 @@ from impasto.networks.geometry import TapGeometry
 from impasto.networks.hooks import at_rest, hooked
 from impasto.networks.taps import OUTPUT
 from impasto.runs.options_file import validate
-
-Progress = Callable[[float, str], object]
 
 LAYER_PIXELS = 400_000  # of all maps of a layer together, at most: a page of 20 layers stays a few megabytes
 EVERYWHERE = TapGeometry(0, 0, 0, everywhere=True)

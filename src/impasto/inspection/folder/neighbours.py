@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ from impasto.inspection.folder.features import default_tap, features, features_o
 from impasto.inspection.folder.nearest import nearest
 from impasto.inspection.folder.options import NeighbourOptions
 from impasto.inspection.folder.pictures import find_pictures, folder_input, sized
+from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe
-
-Progress = Callable[[float, str], object]
 
 COLUMNS = 7
 CELL = 144  # height of a picture on the sheet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -16,10 +16,9 @@ from impasto.errors import UsageError
 from impasto.images.replace import replace_file
 from impasto.inspection.folder.pictures import LeftOut, warn
 from impasto.inspection.folder.shown import shown
+from impasto.inspection.progress import Progress
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
-
-Progress = Callable[[float, str], object]
 
 SIZE = 224  # pixels of a picture's longer side: what ImageNet's networks were trained on
 VERSION = 1  # of the file

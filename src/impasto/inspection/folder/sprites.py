@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from PIL import Image
 from impasto.errors import ImpastoError
 from impasto.images.resize import fit, resize, size_of
 from impasto.inspection.folder.pictures import read_pixels
-
-Progress = Callable[[float, str], object]
+from impasto.inspection.progress import Progress
 
 SHEET = 4096  # longest side that browsers on phones can draw from
 THUMBNAIL = 128  # longest side of one, at most

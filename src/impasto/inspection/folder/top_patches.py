@@ -21,6 +21,7 @@ from impasto.inspection.folder.options import PatchOptions
 from impasto.inspection.folder.patches import Box, patch, patch_box
 from impasto.inspection.folder.pictures import find_pictures, folder_input, shape_for, sized
 from impasto.inspection.folder.scan import TapScan, scan
+from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import Unit, name_of, parse_units
@@ -29,8 +30,6 @@ from impasto.networks.geometry import TapGeometry
 from impasto.networks.taps import OUTPUT
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe
-
-Progress = Callable[[float, str], object]
 
 MOST_UNITS = 256  # on a sheet
 _HELD = 64  # pictures kept decoded: the same one often excites several units
