@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impasto.errors import UsageError
-from impasto.learning.options import ClassifierOptions, Stage, parse_stage
+from impasto.learning.options import ClassifierOptions
 from impasto.runs.options_file import read_options, validate
+from impasto.training.stage import Stage, parse_stage
 
 LAYERS = st.sampled_from(["head", "all", "features.7", "relu3_1", "layer4.0.conv2", "blocks.3"])
 RATES = st.none() | st.floats(1e-300, 1e300)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from impasto.synthesis.rerun import Difference, Made
 
 
+_TRANSLATIONS = {  # verbs of runs from picture to picture, and the modules that go on with them
+    "train-enhance": "impasto.translation.train_enhancement",
+    "train-segment": "impasto.translation.train_segmentation",
+}
+
+
 def show(picture: Path, /, *, voice: Voice = QUIET) -> None:
     """Print the recipe that a picture carries: options, inputs, networks, versions.
 
@@ -136,6 +142,17 @@ def resume(
         except KeyboardInterrupt as stop:
             return stopped(stop, voice)
         return tell(trained, began, voice)
+    if (verb := _verb(run)) in _TRANSLATIONS:
+        from importlib import import_module
+
+        from impasto.cli.train import stopped, tell_model
+
+        try:
+            with listener(voice) as show:
+                made = import_module(_TRANSLATIONS[verb]).resume(run, progress=show, download=show.download)
+        except KeyboardInterrupt as stop:
+            return stopped(stop, voice)
+        return tell_model(made, began, voice)
     from impasto.cli.output import report
     from impasto.synthesis.resume import resume as craft
 
@@ -171,7 +188,12 @@ def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Sile
 
 
 def _trains(path: Path) -> bool:
-    """Whether there is a run of `impasto train` in a directory."""
+    """Whether there is a run of `impasto train classify` in a directory."""
+    return _verb(path) == "train"
+
+
+def _verb(path: Path) -> str | None:
+    """What the run in a directory does; None where there is no directory."""
     from impasto.runs.directory import RunDirectory
 
-    return path.is_dir() and RunDirectory.open(path).verb == "train"
+    return RunDirectory.open(path).verb if path.is_dir() else None

@@ -11,7 +11,7 @@ from impasto.errors import UsageError
 from impasto.learning.classifier import Classifier, classifier
 from impasto.learning.lesson import Lesson, make_lesson, prepare, require_unchanged
 from impasto.learning.manifest import Manifest
-from impasto.learning.options import ClassifierOptions, parse_stage
+from impasto.learning.options import ClassifierOptions
 from impasto.learning.predict import DATA, MODEL
 from impasto.learning.scan import read_data
 from impasto.learning.stages import require
@@ -22,6 +22,7 @@ from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import validate
+from impasto.training.stage import parse_stage
 
 log = logging.getLogger("impasto")
 

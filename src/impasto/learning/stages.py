@@ -17,7 +17,7 @@ from impasto.learning.classifier import Classifier
 from impasto.learning.features import features
 from impasto.learning.groups import from_layer, parameters_of
 from impasto.learning.lesson import Lesson
-from impasto.learning.options import ClassifierOptions, Stage, parse_stage
+from impasto.learning.options import ClassifierOptions
 from impasto.learning.order import Order
 from impasto.learning.pictures import Pictures, Preprocessing
 from impasto.learning.tasks import ActivationTask, Criterion, PictureTask
@@ -25,6 +25,7 @@ from impasto.training.finder import Found, find_learning_rate
 from impasto.training.loop import Plan, train_mode
 from impasto.training.optimizers import build, discriminative
 from impasto.training.schedules import MOMENTA, by_name
+from impasto.training.stage import Stage, parse_stage
 
 Tell = Callable[[float, str], object]
 

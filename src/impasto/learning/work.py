@@ -21,7 +21,7 @@ from impasto.learning.features import default_cache
 from impasto.learning.finetune import StageProgress, finetune
 from impasto.learning.lesson import Lesson
 from impasto.learning.manifest import Manifest
-from impasto.learning.options import ClassifierOptions, parse_stage
+from impasto.learning.options import ClassifierOptions
 from impasto.learning.predict import MODEL, look
 from impasto.learning.predictions import Predictions
 from impasto.learning.reference import reference
@@ -33,6 +33,7 @@ from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import Keeper
+from impasto.training.stage import parse_stage
 from impasto.training.tracking import MLflow, TensorBoard, Tracker
 
 log = logging.getLogger("impasto")

@@ -13,3 +13,5 @@ StyleLossName = Literal[
     "sliced",
     "mrf",
 ]
+
+PixelLossName = Literal["charbonnier", "l1", "mse"]

@@ -1,0 +1,36 @@
+"""What a restoration minimises: pixels alone, or pixels, activations and Gram matrices, as the options have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import networks
+from impasto.losses.perceptual import FeatureLoss
+from impasto.losses.pixel import PIXEL_LOSSES
+from impasto.translation.options import EnhancementOptions
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+
+
+def criterion(
+    options: EnhancementOptions, device: torch.device, download: Any = None
+) -> tuple[Criterion, dict[str, str]]:
+    """The loss (output, target) → scalar, and the hash of the network that it asks, by name.
+
+    Raises:
+        UsageError: The network has no such taps.
+        ImpastoError: Its weights cannot be had.
+    """
+    pixels = PIXEL_LOSSES[options.pixel_loss]
+    if not options.features and not options.gram:
+        return pixels, {}
+    network = networks.load(options.feature_network, weights=options.feature_weights, progress=download)
+    network = network.to(device)
+    taps = options.feature_taps or network.style_taps
+    networks.Taps(network, taps)  # the names are right, or it says which are
+    loss = FeatureLoss(pixels, network, tuple(taps), options.features, options.gram)
+    return loss, {options.feature_network: network.sha256}

@@ -1,0 +1,40 @@
+"""Curves: how the loss and the scores of a run went, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from impasto.images.replace import replace_file
+
+SMOOTHING = 50  # steps over which the loss of single steps is averaged
+
+
+def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw the records of a run: the loss over steps, and each validation score over epochs (PNG).
+
+    Args:
+        records: As ``metrics.jsonl`` has them.
+        path: Where to.
+    """
+    from matplotlib.figure import Figure
+
+    losses = [record["loss"] for record in records if "loss" in record]
+    epochs = [record for record in records if record["kind"] == "epoch"]
+    names = sorted({key for record in epochs for key in record if key.startswith("valid_")})
+    figure = Figure(figsize=(4 * (1 + len(names)), 3), layout="constrained")
+    axes = figure.subplots(1, 1 + len(names), squeeze=False)[0]
+    smooth = [sum(part) / len(part) for part in (losses[max(0, i - SMOOTHING) : i + 1] for i in range(len(losses)))]
+    axes[0].plot(smooth)
+    axes[0].set(title=f"loss (mean of {SMOOTHING} steps)", xlabel="step")
+    if losses and min(losses) > 0:
+        axes[0].set_yscale("log")
+    for axis, name in zip(axes[1:], names, strict=True):
+        there = [(number, record[name]) for number, record in enumerate(epochs, 1) if name in record]
+        axis.plot(*zip(*there, strict=True), marker=".")
+        axis.set(title=name.removeprefix("valid_") + " (validation)", xlabel="epoch")
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=90)
+    replace_file(path, drawn.getvalue())

@@ -1,0 +1,129 @@
+"""Make: the network that options ask for, its encoder pretrained, and its parameters in groups."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import nn
+
+from impasto import networks
+from impasto.errors import UsageError
+from impasto.networks.network import Network
+from impasto.translation import model as models
+from impasto.translation.architectures import build
+from impasto.translation.architectures.encoder import Encoder, depth_of, fill
+from impasto.translation.architectures.unet import UNet
+from impasto.translation.names import ArchitectureName
+from impasto.translation.options import EnhancementOptions, TranslationOptions
+
+log = logging.getLogger("impasto")
+
+
+def architecture_of(options: TranslationOptions, *, scale: int, out: int, network: Network | None) -> dict[str, Any]:
+    """What `impasto.translation.architectures.build` is to make.
+
+    Args:
+        options: What was asked.
+        scale: Times that it enlarges.
+        out: Channels that come out.
+        network: The encoder's, of a U-Net that begins pretrained.
+
+    Raises:
+        UsageError: An architecture that does not do this.
+    """
+    kind = kind_of(options)
+    sizes = {"width": options.width, "blocks": options.blocks, "fold": options.fold}
+    given = {name: value for name, value in sizes.items() if value is not None}
+    if kind == "unet":
+        if scale != 1:
+            raise UsageError("a U-Net keeps the size: superres takes --architecture light or transformer")
+        if misplaced := given.keys() - {"width"}:
+            raise UsageError(
+                f"a U-Net has no {' or '.join(sorted(misplaced))}: leave it out, or take another architecture"
+            )
+        return {
+            "kind": "unet",
+            "encoder_name": options.encoder,
+            "layers": depth_of(network) if network else None,
+            "out": out,
+            **({"width": options.width} if options.width else {}),
+            **options.model_dump(include={"blur", "icnr", "attention", "cross", "norm"}),
+        }
+    if kind == "transformer":
+        if "fold" in given:
+            raise UsageError("a transformer network folds nothing: leave --fold out, or take --architecture light")
+        return {"kind": "transformer", "scale": scale, "factored": options.factored, **given}
+    fold = {"fold": 2} if scale == 1 else {}
+    return {"kind": "light", "scale": scale, "icnr": options.icnr, **fold, **given}
+
+
+def kind_of(options: TranslationOptions) -> ArchitectureName:
+    """The architecture, where it was left open the task's."""
+    if options.architecture != "auto":
+        return options.architecture
+    return "unet" if isinstance(options, EnhancementOptions) and options.task == "colorize" else "light"
+
+
+def make(
+    options: TranslationOptions, *, scale: int = 1, out: int = 3, download: Any = None
+) -> tuple[nn.Module, dict[str, Any], dict[str, str]]:
+    """A new network in evaluation mode, what it is made of, and the hash of its encoder's weights by name.
+
+    Raises:
+        UsageError: An unknown network or model, or settings that do not go together.
+        ImpastoError: Weights that cannot be downloaded.
+    """
+    network = None
+    if kind_of(options) == "unet" and options.weights != "none":
+        network = networks.load(options.encoder, weights=options.weights, progress=download)
+    architecture = architecture_of(options, scale=scale, out=out, network=network)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        module = build(architecture)
+    if network:
+        fill(_encoder(module), network)
+    if options.init:
+        _begin_with(module, options.init)
+    module.to(memory_format=torch.channels_last)
+    return module.eval(), architecture, {options.encoder: network.sha256} if network else {}
+
+
+def groups_of(module: nn.Module, layers: str) -> list[list[nn.Parameter]]:
+    """The parameters that a stage trains, in groups from the lowest up: of a U-Net its encoder's halves and the rest.
+
+    Everything else is frozen.
+
+    Raises:
+        UsageError: A stage of the decoder, of a network that has none.
+    """
+    if layers == "decoder" and not isinstance(module, UNet):
+        raise UsageError("only a U-Net has a decoder: write all:EPOCHS, or take --architecture unet")
+    module.requires_grad_(True)
+    if not isinstance(module, UNet):
+        return [list(module.parameters())]
+    pretrained = list(module.encoder.parameters())
+    rest = list(module.decoder.parameters())
+    if layers == "decoder":
+        module.encoder.requires_grad_(False)
+        return [rest]
+    half = len(pretrained) // 2
+    return [pretrained[:half], pretrained[half:], rest]
+
+
+def _encoder(module: nn.Module) -> Encoder:
+    assert isinstance(module, UNet)
+    return module.encoder
+
+
+def _begin_with(module: nn.Module, name: str) -> None:
+    """Give a network what fits of a model's weights: of another scale, all but the last convolution (EDSR's way)."""
+    state = models.load(name).module.state_dict()
+    own = module.state_dict()
+    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise UsageError(f"nothing of the model {name} fits: its architecture is another")
+    module.load_state_dict(own | fitting)
+    if left := len(own) - len(fitting):
+        log.warning("%d of %d tensors are of %s; the other %d begin anew", len(fitting), len(own), name, left)

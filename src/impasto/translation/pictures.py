@@ -1,0 +1,153 @@
+"""Pictures to learn from: those of a folder, decoded once where memory allows, and crops of them by a seed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from impasto.errors import UsageError
+from impasto.images import read
+from impasto.images.folder import pictures_below
+from impasto.images.resample import imresize
+
+Tell = Callable[[float, str], object]
+
+LEAST_PICTURES = 2
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The pictures that are learnt from and those that are not, as paths.
+
+    Attributes:
+        train: To learn from.
+        valid: To judge by.
+    """
+
+    train: tuple[Path, ...]
+    valid: tuple[Path, ...]
+
+
+def split(folder: Path, share: float, seed: int) -> Folder:
+    """The pictures below a folder: those below its ``train`` and ``valid`` (or ``val``) if it has them, or a part
+    taken out by chance for validation.
+
+    Raises:
+        UsageError: There are fewer than two.
+    """
+    if (folder / "train").is_dir():
+        held = next((folder / name for name in ("valid", "val") if (folder / name).is_dir()), None)
+        train = [folder / "train" / name for name in pictures_below(folder / "train")]
+        if held:
+            return Folder(tuple(train), tuple(held / name for name in pictures_below(held)))
+        paths = train
+    else:
+        paths = [folder / name for name in pictures_below(folder)]
+    if len(paths) < LEAST_PICTURES:
+        raise UsageError(f"{folder} holds {len(paths)} picture: to learn takes {LEAST_PICTURES} at least")
+    order = np.random.default_rng(seed).permutation(len(paths))
+    held_out = min(len(paths) - 1, round(len(paths) * share))
+    chosen = set(order[:held_out].tolist())
+    return Folder(
+        tuple(path for number, path in enumerate(paths) if number not in chosen),
+        tuple(path for number, path in enumerate(paths) if number in chosen),
+    )
+
+
+class Pictures:
+    """Pictures by number, as 8-bit colours; decoded when first asked for, kept as memory allows."""
+
+    def __init__(self, paths: Sequence[Path], *, memory: int, zooms: Sequence[float] = (1.0,)) -> None:
+        """Take pictures from these files.
+
+        Args:
+            paths: The files.
+            memory: Bytes that may be used to keep them.
+            zooms: Factors by which they are made smaller, each a picture of its own.
+        """
+        self.paths, self.zooms = tuple(paths), tuple(zooms)
+        self._memory, self._used, self._lock = memory, 0, Lock()
+        self._kept: OrderedDict[tuple[int, float], UInt8[Tensor, "3 h w"]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def get(self, number: int, zoom: float = 1.0) -> UInt8[Tensor, "3 h w"]:
+        """A picture, made smaller by a factor (MATLAB's bicubic).
+
+        Raises:
+            UsageError: The file cannot be read.
+        """
+        key = (number, zoom)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        if zoom == 1.0:
+            made = _levels(read(self.paths[number]).pixels)
+        else:
+            whole = self.get(number)[None].float() / 255
+            size = (max(1, round(whole.shape[-2] * zoom)), max(1, round(whole.shape[-1] * zoom)))
+            made = _levels(imresize(whole, size=size))
+        with self._lock:
+            self._kept[key] = made
+            self._used += made.numel()
+            while self._used > self._memory and len(self._kept) > 1:
+                _, dropped = self._kept.popitem(last=False)
+                self._used -= dropped.numel()
+        return made
+
+    def crop(self, number: int, size: int, seed: int, *, turns: bool = True) -> Float[Tensor, "3 size size"]:
+        """A square of a picture at a random place, mirrored or not, turned or not, in [0, 1].
+
+        A picture that is smaller is continued at its borders by its mirror image.
+
+        Args:
+            number: Of the picture.
+            size: Side in pixels.
+            seed: Of the chance.
+            turns: Turn it by quarters, too.
+        """
+        chance = np.random.default_rng(seed)
+        zoom = self.zooms[chance.integers(len(self.zooms))]
+        picture = self.get(number, zoom)
+        if min(picture.shape[1:]) < size <= min(self.get(number).shape[1:]):
+            picture = self.get(number)
+        picture = mirrored_to(picture, size)
+        top = int(chance.integers(picture.shape[1] - size + 1))
+        left = int(chance.integers(picture.shape[2] - size + 1))
+        found = picture[:, top : top + size, left : left + size]
+        flip, turn = chance.integers(2), chance.integers(4)
+        if flip:
+            found = found.flip(2)
+        if turns and turn:
+            found = found.rot90(int(turn), (1, 2))
+        return found.float() / 255
+
+
+def middle(picture: UInt8[Tensor, "3 h w"], largest: int, multiple: int) -> Float[Tensor, "1 3 k l"]:
+    """The middle of a picture, at most so large, its sides multiples, in [0, 1]."""
+    picture = mirrored_to(picture, multiple)
+    height, width = (min(side, largest) // multiple * multiple for side in picture.shape[1:])
+    top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
+    return picture[None, :, top : top + height, left : left + width].float() / 255
+
+
+def mirrored_to(picture: Tensor, size: int) -> Tensor:
+    """A picture continued by its mirror image, to the right and below, until both sides are ``size`` at least."""
+    for axis in (1, 2):
+        while picture.shape[axis] < size:
+            picture = torch.cat([picture, picture.flip(axis)], dim=axis)
+    return picture
+
+
+def _levels(pixels: Float[Tensor, "1 3 h w"]) -> UInt8[Tensor, "3 h w"]:
+    return (pixels[0].clamp(0, 1) * 255).round().to(torch.uint8)

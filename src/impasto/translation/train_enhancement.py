@@ -1,0 +1,258 @@
+"""Train an enhancement: from a folder of good pictures to a run with a model that makes bad ones good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from impasto import __version__
+from impasto.errors import UsageError
+from impasto.images.resample import imresize
+from impasto.networks.device import pick_device
+from impasto.runs.checkpoint import Checkpoint
+from impasto.runs.circumstances import circumstances, warn_of_changes
+from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.keeper import CHECKPOINT_SECONDS
+from impasto.runs.options_file import validate
+from impasto.runs.recipe import input_file
+from impasto.training.loop import TrainingProgress
+from impasto.training.stage import Stage
+from impasto.translation import degrade
+from impasto.translation.criterion import Criterion, criterion
+from impasto.translation.degrade import Recipe
+from impasto.translation.make import make
+from impasto.translation.model import TranslationModel
+from impasto.translation.options import EnhancementOptions
+from impasto.translation.pairs import Batch, PairTask, validation_pairs
+from impasto.translation.pictures import Folder, Pictures, split
+from impasto.translation.work import Listen, Rows, TrainedModel, require_stages, work
+
+VERB = "train-enhance"
+SHOWN = 6  # validation pictures on the sheet
+
+PRESETS = {"restore": "jpeg-denoise", "colorize": "colorize"}
+
+Download = Callable[[int, int | None], object]
+
+
+def train_enhancement(
+    source: Path | str,
+    *,
+    options: EnhancementOptions | None = None,
+    run: Path | str | None = None,
+    every: float = CHECKPOINT_SECONDS,
+    progress: Listen | None = None,
+    download: Download | None = None,
+    **fields: Any,
+) -> TrainedModel:
+    """Train a network to undo a degradation, on good pictures that are degraded as it learns, in a run directory.
+
+    >>> import impasto
+    >>> impasto.train_enhancement("photos/", task="superres", scale=4).scores["psnr"]  # doctest: +SKIP
+
+    Args:
+        source: A folder of good pictures; those below its ``valid`` are not learnt from, or a part of all.
+        options: All options at once; ``fields`` go over it.
+        run: The run's directory, new or empty; by default one under ``runs`` that is named after the time.
+        every: Seconds between checkpoints, at least.
+        progress: Called with every step.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
+        fields: Any field of :class:`EnhancementOptions`.
+
+    Raises:
+        UsageError: An option out of bounds, a recipe that is none, a folder without pictures; nothing is begun then.
+        ImpastoError: The weights cannot be had, a full disk; the run can be resumed.
+    """
+    base = options.model_dump(exclude_unset=True) if options else {}
+    options = validate(EnhancementOptions, base | fields)
+    source = Path(source)
+    device = pick_device(options.device)
+    recipe = recipe_of(options)
+    folder = split(source, options.valid, options.seed)
+    lesson, module, used = _begin(folder, recipe, options, device, download)
+    words = [options.task, *([f"x{options.scale}"] if options.scale > 1 else [])]
+    directory = Path(run) if run else default_path(VERB, source.resolve().name, *words)
+    begun = RunDirectory.create(
+        directory,
+        verb=VERB,
+        options=options.model_dump(mode="json"),
+        manifest={
+            "source": str(source.absolute()),
+            "train": _records(folder.train),
+            "valid": _records(folder.valid),
+            "recipe": recipe.to_json(),
+            "networks": used,
+            "made_with": circumstances(device),
+            "seed": options.seed,
+            "every": every,
+        },
+    )
+    with begun.lock():
+        return work(begun, module, lesson, options, progress)
+
+
+def resume(directory: Path | str, *, progress: Listen | None = None, download: Download | None = None) -> TrainedModel:
+    """Go on with a run where its last checkpoint is, to the weights that it would have come to.
+
+    Raises:
+        UsageError: No run, one that is finished, pictures or weights that have changed, another process at work in it.
+    """
+    run = RunDirectory.open(directory)
+    with run.lock():
+        if run.status == "finished":
+            raise UsageError(f"the run {directory} is finished: its model is {run.path / 'model.safetensors'}")
+        options = validate(EnhancementOptions, run.options)
+        for kept in [*run.manifest["train"], *run.manifest["valid"]]:
+            path = Path(kept["path"])
+            if not path.is_file() or path.stat().st_size != kept["size"]:
+                raise UsageError(f"{path} is not there, or another picture than when the run {directory} began")
+        folder = Folder(*(tuple(Path(one["path"]) for one in run.manifest[part]) for part in ("train", "valid")))
+        device = pick_device(options.device)
+        lesson, module, used = _begin(folder, Recipe.from_json(run.manifest["recipe"]), options, device, download)
+        if used != run.manifest["networks"]:
+            raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
+        warn_of_changes(run.manifest["made_with"], circumstances(device), "weights")
+        return work(run, module, lesson, options, progress)
+
+
+def recipe_of(options: EnhancementOptions) -> Recipe:
+    """The degradation that is to be undone.
+
+    Raises:
+        UsageError: It does not parse, or its scale is not that of the options.
+    """
+    text = options.recipe or PRESETS.get(options.task, f"down:{options.scale}")
+    path = Path(text)
+    recipe = degrade.parse(path if path.suffix in (".yaml", ".yml") else text)
+    if recipe.scale != options.scale:
+        what = f"makes pictures {recipe.scale} times smaller" if recipe.scale > 1 else "keeps the size"
+        raise UsageError(f"the recipe {text!r} {what}, but --scale is {options.scale}: make them agree")
+    return recipe
+
+
+@dataclass(frozen=True)
+class EnhancementLesson:
+    """What an enhancement learns.
+
+    Attributes:
+        pictures: To learn from.
+        valid: Pairs to judge by.
+        shown: Pairs for the sheet.
+        recipe: The degradation.
+        criterion: What is minimised.
+        options: How.
+        device: Where.
+        architecture: Of the network.
+        facts: For the card.
+    """
+
+    pictures: Pictures
+    valid: list[Batch]
+    shown: list[Batch]
+    recipe: Recipe
+    criterion: Criterion
+    options: EnhancementOptions
+    device: torch.device
+    architecture: dict[str, Any]
+    facts: dict[str, Any]
+
+    def task(self, stage: Stage, first_epoch: int) -> PairTask:
+        """Crops of the stage's size."""
+        options = self.options
+        return PairTask(
+            pictures=self.pictures,
+            recipe=self.recipe,
+            criterion=self.criterion,
+            device=self.device,
+            size=stage.size or options.size,
+            crops=options.crops,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            first_epoch=first_epoch,
+            turns=options.task == "superres",
+            valid=self.valid,
+        )
+
+    def adversarial(
+        self, module: nn.Module, stage: Stage, first_epoch: int, begin_at: Checkpoint | None
+    ) -> Iterator[TrainingProgress]:
+        """Against a critic (`impasto.translation.gan.adversary`)."""
+        from impasto.translation.gan.adversary import AdversarialPlan, train_adversarially
+
+        options, task = self.options, self.task(stage, first_epoch)
+        plan = AdversarialPlan(
+            steps=stage.epochs * task.steps,
+            critic_steps=options.critic_epochs * task.steps,
+            loss=options.adversarial,
+            critic={"kind": options.critic},
+            weights=(options.adversarial_weight, options.content_weight),
+            learning_rate=stage.learning_rate or 0.1 * options.learning_rate,
+            switch=options.switch,
+            auto_stop=options.automatic_stop,
+            seed=options.seed + first_epoch,
+            precision=options.precision,
+        )
+        return train_adversarially(
+            module,
+            task.batch,
+            self.criterion,
+            plan,
+            validation=self.valid,
+            device=self.device,
+            begin_at=begin_at,
+        )
+
+    @torch.no_grad()
+    def sheet(self, module: nn.Module) -> Rows:
+        """Bad, enhanced and good, of some validation pictures; of some training pictures where there are none."""
+        training = module.training
+        module.eval()
+        rows = []
+        for bad, good in self.shown:
+            made = module(bad.to(next(module.parameters()).device)).float().cpu().clamp(0, 1)
+            before = bad if self.recipe.scale == 1 else imresize(bad, size=(good.shape[-2], good.shape[-1])).clamp(0, 1)
+            rows.append([("before", before), ("enhanced", made), ("the good one", good)])
+        module.train(training)
+        return rows
+
+    def model(self, module: nn.Module) -> TranslationModel:
+        """What is kept."""
+        return TranslationModel(
+            name="",
+            module=module,
+            task=self.options.task,
+            scale=self.options.scale,
+            architecture=self.architecture,
+            recipe=self.recipe.to_json(),
+            card=self.facts,
+        )
+
+
+def _begin(
+    folder: Folder, recipe: Recipe, options: EnhancementOptions, device: torch.device, download: Download | None
+) -> tuple[EnhancementLesson, nn.Module, dict[str, str]]:
+    """The lesson, a new network for it, and the hashes of the networks that are asked or begun with."""
+    module, architecture, encoders = make(options, scale=options.scale, download=download)
+    require_stages(module, options, recipe.multiple)
+    loss, asked = criterion(options, device, download)
+    room = int(options.memory * 2**30)
+    pictures = Pictures(folder.train, memory=room, zooms=options.zooms)
+    valid = validation_pairs(Pictures(folder.valid, memory=1), recipe, options.seed)
+    shown = (valid or validation_pairs(pictures, recipe, options.seed, most=SHOWN))[:SHOWN]
+    facts = {
+        "trained_on": f"{len(folder.train)} pictures, {len(folder.valid)} for validation",
+        "options": options.model_dump(mode="json", exclude_unset=True, exclude={"weights", "feature_weights", "init"}),
+        "impasto": __version__,
+    }
+    lesson = EnhancementLesson(pictures, valid, shown, recipe, loss, options, device, architecture, facts)
+    return lesson, module, encoders | asked
+
+
+def _records(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """Path, size and hash of each file."""
+    return [input_file("picture", path).model_dump(include={"path", "size", "sha256"}) for path in paths]

@@ -1,0 +1,269 @@
+"""Train a segmentation: from pictures with masks to a run with a model that labels every pixel."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from impasto import __version__
+from impasto.errors import UsageError
+from impasto.networks.device import pick_device
+from impasto.runs.checkpoint import Checkpoint
+from impasto.runs.circumstances import circumstances, warn_of_changes
+from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.keeper import CHECKPOINT_SECONDS
+from impasto.runs.options_file import validate
+from impasto.training.loop import TrainingProgress
+from impasto.training.stage import Stage
+from impasto.translation.iou import always, iou, scores_of
+from impasto.translation.make import make
+from impasto.translation.masks import Masked, masked, nearest_frames
+from impasto.translation.model import TranslationModel
+from impasto.translation.options import SegmentationOptions
+from impasto.translation.segmentation import (
+    Example,
+    SegmentationTask,
+    class_weights,
+    coloured,
+    counted,
+    pixels_of,
+    read_examples,
+)
+from impasto.translation.work import Listen, Rows, TrainedModel, require_stages, work
+
+log = logging.getLogger("impasto")
+
+VERB = "train-segment"
+SHOWN = 6
+CLOSE = 300  # frames: ten seconds of a film
+
+Download = Callable[[int, int | None], object]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Pictures with masks: to learn from, to judge by as it learns, and to judge by at the end."""
+
+    train: Masked
+    valid: Masked
+    test: Masked
+
+
+def train_segmentation(
+    source: Path | str,
+    *,
+    options: SegmentationOptions | None = None,
+    run: Path | str | None = None,
+    every: float = CHECKPOINT_SECONDS,
+    progress: Listen | None = None,
+    download: Download | None = None,
+    **fields: Any,
+) -> TrainedModel:
+    """Train a U-Net on pictures with masks, in a run directory, and judge it.
+
+    >>> import impasto
+    >>> impasto.train_segmentation("camvid/", void=11).scores["test_miou"]  # doctest: +SKIP
+
+    Args:
+        source: A folder with ``images`` and ``masks``, or with such folders under ``train``, ``valid`` (or ``val``)
+            and ``test``.
+        options: All options at once; ``fields`` go over it.
+        run: The run's directory, new or empty; by default one under ``runs`` that is named after the time.
+        every: Seconds between checkpoints, at least.
+        progress: Called with every step.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
+        fields: Any field of :class:`SegmentationOptions`.
+
+    Raises:
+        UsageError: An option out of bounds, or a picture without a mask; nothing is begun then.
+        ImpastoError: The weights cannot be had, a full disk; the run can be resumed.
+    """
+    base = options.model_dump(exclude_unset=True) if options else {}
+    options = validate(SegmentationOptions, base | fields)
+    source = Path(source)
+    device = pick_device(options.device)
+    data = find(source, options)
+    if (frames := nearest_frames(data.train.pictures, data.valid.pictures)) and min(frames) < CLOSE:
+        log.warning(
+            "%d of %d validation pictures are from films that are learnt from, the nearest %d frames away: their "
+            "scores measure memory too; believe the test's",
+            *(len(frames), len(data.valid), min(frames)),
+        )
+    lesson, module, used = _begin(data, options, device, download)
+    directory = Path(run) if run else default_path(VERB, source.resolve().name, options.encoder.replace(":", "-"))
+    begun = RunDirectory.create(
+        directory,
+        verb=VERB,
+        options=options.model_dump(mode="json"),
+        manifest={
+            "source": str(source.absolute()),
+            "pictures": [len(part) for part in (data.train, data.valid, data.test)],
+            "frames_to_training": frames,
+            "networks": used,
+            "made_with": circumstances(device),
+            "seed": options.seed,
+            "every": every,
+        },
+    )
+    with begun.lock():
+        return _judged(work(begun, module, lesson, options, progress), begun, lesson, module)
+
+
+def resume(directory: Path | str, *, progress: Listen | None = None, download: Download | None = None) -> TrainedModel:
+    """Go on with a run where its last checkpoint is, to the weights that it would have come to.
+
+    Raises:
+        UsageError: No run, one that is finished, pictures or weights that have changed, another process at work in it.
+    """
+    run = RunDirectory.open(directory)
+    with run.lock():
+        if run.status == "finished":
+            raise UsageError(f"the run {directory} is finished: its model is {run.path / 'model.safetensors'}")
+        options = validate(SegmentationOptions, run.options)
+        data = find(Path(run.manifest["source"]), options)
+        if [len(part) for part in (data.train, data.valid, data.test)] != run.manifest["pictures"]:
+            raise UsageError(f"the pictures of {run.manifest['source']} are not those the run {directory} began with")
+        device = pick_device(options.device)
+        lesson, module, used = _begin(data, options, device, download)
+        if used != run.manifest["networks"]:
+            raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
+        warn_of_changes(run.manifest["made_with"], circumstances(device), "weights")
+        return _judged(work(run, module, lesson, options, progress), run, lesson, module)
+
+
+def find(source: Path, options: SegmentationOptions) -> Data:
+    """The pictures and masks of a folder, split as it has them, or with a part taken out for validation.
+
+    Raises:
+        UsageError: There are none.
+    """
+    parts = {name: masked(source / name) for name in ("train", "valid", "val", "test") if (source / name).is_dir()}
+    none = Masked((), ())
+    train = parts.get("train") or masked(source)
+    valid = parts.get("valid") or parts.get("val")
+    if valid is None:
+        order = np.random.default_rng(options.seed).permutation(len(train))
+        held = set(order[: round(options.valid * len(train))].tolist())
+        valid, train = (
+            _part(train, [k for k in range(len(train)) if (k in held) is wanted]) for wanted in (True, False)
+        )
+    return Data(train, valid, parts.get("test", none))
+
+
+def _part(pairs: Masked, numbers: list[int]) -> Masked:
+    return Masked(tuple(pairs.pictures[k] for k in numbers), tuple(pairs.masks[k] for k in numbers))
+
+
+@dataclass(frozen=True)
+class SegmentationLesson:
+    """What a segmentation learns.
+
+    Attributes:
+        train: To learn from.
+        valid: To judge by as it learns.
+        test: To judge by at the end.
+        classes: Names of the labels.
+        options: How.
+        device: Where.
+        architecture: Of the network.
+    """
+
+    train: list[Example]
+    valid: list[Example]
+    test: list[Example]
+    classes: tuple[str, ...]
+    options: SegmentationOptions
+    device: torch.device
+    architecture: dict[str, Any]
+
+    def task(self, stage: Stage, first_epoch: int) -> SegmentationTask:
+        """Crops of the stage's size."""
+        options = self.options
+        return SegmentationTask(
+            examples=self.train,
+            valid=self.valid,
+            weights=class_weights(self.train, len(self.classes), options.balance),
+            device=self.device,
+            size=stage.size or options.size,
+            crops=options.crops,
+            batch_size=options.batch_size,
+            zooms=options.zooms,
+            seed=options.seed,
+            first_epoch=first_epoch,
+        )
+
+    def adversarial(
+        self, module: nn.Module, stage: Stage, first_epoch: int, begin_at: Checkpoint | None
+    ) -> Iterator[TrainingProgress]:
+        """There is none: `SegmentationOptions` refuses such stages."""
+        raise UsageError("a segmentation has no stages named gan")
+
+    @torch.no_grad()
+    def sheet(self, module: nn.Module) -> Rows:
+        """Picture, what the network says, and the mask."""
+        training = module.training
+        module.eval()
+        device = next(module.parameters()).device
+        rows = []
+        for pixels, labels in (self.valid or self.train)[:SHOWN]:
+            picture = pixels[None].float() / 255
+            said = module(picture.to(device)).argmax(1)[0].to(torch.uint8).cpu()
+            shown = [coloured(picture, one, len(self.classes)) for one in (said, labels)]
+            rows.append([("picture", picture), ("predicted", shown[0]), ("mask", shown[1])])
+        module.train(training)
+        return rows
+
+    def model(self, module: nn.Module) -> TranslationModel:
+        """What is kept, with how it does on the test pictures."""
+        facts = {"trained_on": f"{len(self.train)} pictures with masks", "impasto": __version__} | self.judged(module)
+        return TranslationModel(
+            name="", module=module, task="segment", architecture=self.architecture, classes=self.classes, card=facts
+        )
+
+    def judged(self, module: nn.Module) -> dict[str, Any]:
+        """Of the test pictures: mIoU, accuracy, the IoU of each class, and the baseline that calls all one class."""
+        if not self.test:
+            return {}
+        counts = counted(module, self.test, len(self.classes), next(module.parameters()).device)
+        commonest = int(pixels_of(self.train)[: len(self.classes)].argmax())
+        scores = {f"test_{name}": value for name, value in scores_of(counts).items()}
+        plain = scores_of(always(counts, commonest))
+        scores |= {f"test_{name}_all_{self.classes[commonest]}": value for name, value in plain.items()}
+        return {"scores": scores, "iou": dict(zip(self.classes, iou(counts).tolist(), strict=True))}
+
+
+def _judged(made: TrainedModel, run: RunDirectory, lesson: SegmentationLesson, module: nn.Module) -> TrainedModel:
+    """What came out, the test's scores with the rest."""
+    facts = lesson.judged(module)
+    scores = made.scores | facts.get("scores", {})
+    run.note(scores=scores, iou=facts.get("iou", {}))
+    return TrainedModel(made.run, made.model, scores, made.sheet)
+
+
+def _begin(
+    data: Data, options: SegmentationOptions, device: torch.device, download: Download | None
+) -> tuple[SegmentationLesson, nn.Module, dict[str, str]]:
+    """The lesson, a new network for it, and the hash of its encoder."""
+    train, valid, test = (read_examples(part, options.void) for part in (data.train, data.valid, data.test))
+    seen = torch.stack([torch.bincount(labels.flatten(), minlength=256) for _, labels in [*train, *valid, *test]]).sum(
+        0
+    )
+    labels = seen[:255].nonzero().flatten()
+    if len(labels) == 0:
+        raise UsageError("the masks hold nothing but void labels: is --void the right one?")
+    count = int(labels.max()) + 1
+    if options.classes and len(options.classes) < count:
+        raise UsageError(
+            f"the masks hold labels up to {count - 1}, and --classes names {len(options.classes)}: name all"
+        )
+    classes = options.classes or tuple(str(number) for number in range(count))
+    module, architecture, used = make(options, out=len(classes), download=download)
+    require_stages(module, options, 1)
+    return SegmentationLesson(train, valid, test, classes, options, device, architecture), module, used
