@@ -214,7 +214,6 @@ def _serve(connection: Connection, threads: int) -> None:
 
     from impasto.networks.allocator import keep_freed_memory
 
-    torch.set_num_threads(threads)
     keep_freed_memory()
     logging.getLogger("impasto").addHandler(_Sending(connection))
     # from the process that has started this one, over the pipe between them
@@ -224,6 +223,7 @@ def _serve(connection: Connection, threads: int) -> None:
             piece: Piece = connection.recv()
         except EOFError:
             return
+        torch.set_num_threads(threads)  # before each: numba, on which UMAP lays out, gives OpenMP all cores again
         try:
             make(piece, work, _telling(connection))
             connection.send(("done", None))
