@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from impasto.networks.hooks import at_rest
 from impasto.translation.tiling import spans
 
-HEIGHT = 32  # pixels of the strips that are tried: low, since whole columns are spoiled
-NARROWEST, WIDEST = 256, 4096
+HEIGHT = 16  # pixels of the strips that are tried: low, since whole columns are spoiled
+NARROWEST, WIDEST = 128, 4096
 LARGEST_STEP = 64  # pixels: networks that work on a coarser grid are not tiled exactly
 SAME = 1e-4  # of the largest value: closer than this, two results differ by rounding only
 
@@ -99,11 +99,11 @@ def field_of(module: nn.Module, scale: int = 1) -> Field:
 
 def _measure(module: nn.Module, scale: int) -> Field:
     stride, told = getattr(module, "stride", 1), getattr(module, "everywhere", "")
-    step, found = _operations(module, stride if isinstance(stride, int) else 1)
+    step, reach, found = _operations(module, stride if isinstance(stride, int) else 1)
     if why := (told if isinstance(told, str) else "") or found:
         return Field(step, 0, why)
     while step <= LARGEST_STEP:
-        halo = _halo(module, scale, step)
+        halo = _halo(module, scale, step, reach)
         if halo is None:
             return Field(step, 0, f"a field of more than {WIDEST // 2} pixels")
         if _tiles_agree(module, scale, step, halo):
@@ -112,18 +112,22 @@ def _measure(module: nn.Module, scale: int) -> Field:
     return Field(step, 0, "its position in the picture")
 
 
-def _strip(module: nn.Module, width: int, height: int = HEIGHT) -> Float[Tensor, "1 3 h w"]:
+def _strip(module: nn.Module, width: int) -> Float[Tensor, "1 3 h w"]:
     """Noise: what is computed from it differs from place to place."""
     chance = torch.Generator().manual_seed(0)
-    noise = torch.rand(1, 3, height, width, generator=chance)
+    noise = torch.rand(1, 3, HEIGHT, width, generator=chance)
     like = next((p for p in module.parameters() if p.is_floating_point()), noise)
     return noise.to(like)
 
 
-def _halo(module: nn.Module, scale: int, step: int) -> int | None:
-    """Pixels that an output pixel at a multiple of ``step`` sees beyond it; None if more than half of `WIDEST`."""
-    width = max(NARROWEST, 8 * step)
-    while width <= max(WIDEST, 8 * step):
+def _halo(module: nn.Module, scale: int, step: int, reach: int) -> int | None:
+    """Pixels that an output pixel at a multiple of ``step`` sees beyond it; None if more than half of `WIDEST`.
+
+    The strip is wide enough for a single layer's reach, in positions of the grid at most: what a dilated convolution
+    sees through its holes would else lie outside.
+    """
+    width = max(NARROWEST, 8 * step, 2 * reach * step)
+    while width <= WIDEST:
         strip, middle = _strip(module, width), width // 2 // step * step
         strip[..., middle : middle + step] = float("nan")
         spoiled = module(strip).isnan().any(dim=1).any(dim=1)[0].nonzero().flatten()
@@ -151,37 +155,40 @@ def _tiles_agree(module: nn.Module, scale: int, step: int, halo: int) -> bool:
     return True
 
 
-def _operations(module: nn.Module, stride: int) -> tuple[int, str]:
-    """The grid that a network works on, and the global operation that it runs, if any."""
+def _operations(module: nn.Module, stride: int) -> tuple[int, int, str]:
+    """The grid that a network works on, the widest kernel, and the global operation that it runs, if any."""
     step = stride
     narrow, wide = (_record(module, width) for width in (NARROWEST, 2 * NARROWEST))
-    if len(narrow) != len(wide):
-        return step, "what it does depends on the picture's size"
-    for (name, size, reduced, why), (_, wider, more, _) in zip(narrow, wide, strict=True):
+    if len(narrow.found) != len(wide.found):
+        return step, 0, "what it does depends on the picture's size"
+    for (name, size, reduced, why), (_, wider, more, _) in zip(narrow.found, wide.found, strict=True):
         if why and (reduced is None or reduced != more):
-            return step, why
+            return step, 0, why
         if any(word in name for word in _RESAMPLING) and wider > size:
             # a border without padding costs positions: only the difference of two widths tells the stride
             step = math.lcm(step, max(1, round(NARROWEST / (wider - size))))
-    return min(step, 2 * LARGEST_STEP), ""
+    return min(step, 2 * LARGEST_STEP), narrow.reach, ""
 
 
-def _record(module: nn.Module, width: int) -> list[tuple[str, int, int | None, str]]:
-    """Of each operation: name, width of what comes out, how many values are reduced to one, and why that is global.
-
-    How many is None of what is global however large the picture.
-    """
+def _record(module: nn.Module, width: int) -> _Operations:
     with _Operations() as seen:
         module(_strip(module, width))
-    return seen.found
+    return seen
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Writes down what runs."""
+    """Writes down what runs.
+
+    Attributes:
+        found: Of each operation: name, width of what comes out, over how many values it reduces (None: always all of
+            the picture), and why that is global where the number grows with the picture.
+        reach: Positions from one end of the widest kernel to the other.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[tuple[str, int, int | None, str]] = []
+        self.reach = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -197,6 +204,9 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         width = first.shape[-1] if isinstance(first, Tensor) and first.ndim == 4 else 0
         reduced, why = _reduction(name, given)
         self.found.append((name, width, reduced, why))
+        if "convolution" in name and "dilation" in given:
+            kernel = given["weight"].shape[2:]
+            self.reach = max(self.reach, *(d * (k - 1) for d, k in zip(given["dilation"], kernel, strict=False)), 0)
         return out
 
 

@@ -132,6 +132,8 @@ class EnhancementOptions(TranslationOptions):
         Field(description="What makes good pictures bad: a preset, steps or a YAML file; `impasto degrade --list`."),
     ] = None
 
+    gray: Annotated[float, Field(ge=0, le=1, description="Part of the crops that are made gray before all else.")] = 0.0
+
     # what is minimised
     pixel_loss: Annotated[PixelLossName, Field(description="Between pixels.")] = "charbonnier"
     features: Annotated[float, Field(ge=0, description="Weight of activations (feature loss); 0 for none.")] = 0.0

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.translation.degrade import Recipe
+from impasto.translation.degrade.gray import luma
 from impasto.translation.metrics import psnr, ssim
 from impasto.translation.pictures import Pictures, middle
 
@@ -38,6 +39,7 @@ class PairTask:
         seed: Of all chance.
         first_epoch: Epochs that earlier stages have had: each has crops of its own.
         turns: Whether crops are turned by quarters.
+        gray: Part of the crops that are made gray, the good ones too.
         valid: Pairs to judge by.
     """
 
@@ -51,6 +53,7 @@ class PairTask:
     seed: int = 0
     first_epoch: int = 0
     turns: bool = True
+    gray: float = 0.0
     valid: list[Batch] = field(default_factory=list)
 
     @property
@@ -115,6 +118,9 @@ class PairTask:
                 for place, seed in zip(places, seeds, strict=True)
             ]
         )
+        if self.gray:
+            chosen = torch.tensor([np.random.default_rng([*numbers, place, 1]).random() < self.gray for place in places])
+            good = torch.where(chosen[:, None, None, None], luma(good), good)
         return self.recipe(good, seeds), good
 
 

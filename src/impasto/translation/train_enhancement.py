@@ -126,7 +126,7 @@ def recipe_of(options: EnhancementOptions) -> Recipe:
     Raises:
         UsageError: It does not parse, or its scale is not that of the options.
     """
-    text = options.recipe or PRESETS.get(options.task, f"down:{options.scale}")
+    text = options.recipe or PRESETS.get(options.task, f"bicubic:{options.scale}")
     path = Path(text)
     recipe = degrade.parse(path if path.suffix in (".yaml", ".yml") else text)
     if recipe.scale != options.scale:
@@ -175,6 +175,7 @@ class EnhancementLesson:
             seed=options.seed,
             first_epoch=first_epoch,
             turns=options.task == "superres",
+            gray=options.gray,
             valid=self.valid,
         )
 

@@ -1,0 +1,115 @@
+"""What each piece of lesson 7 buys: the same budget with and without it.
+
+    uv run python benchmarks/lesson7.py --epochs 12 --out runs/lesson7
+
+A U-Net over pocket undoes `crappify` (a quarter of the size, JPEG at 60, enlarged again) on photographs; each row
+changes one thing of the first. All see the same crops for the same number of steps (a growing size: for about the same
+number of pixels). Judged on the validation photographs: PSNR and SSIM of the luma, and a distance of activations that
+none of them was trained against (SqueezeNet's, unit-normalised, without LPIPS's learnt weights; with --lpips, LPIPS).
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from impasto import networks
+from impasto.images import Picture, write
+from impasto.images.contact_sheet import contact_sheet
+from impasto.translation import degrade
+from impasto.translation import model as models
+from impasto.translation.metrics import feature_distance, lpips, psnr, ssim
+from impasto.translation.pairs import validation_pairs
+from impasto.translation.pictures import Pictures, split
+from impasto.translation.train_enhancement import train_enhancement
+
+SHOWN = (0, 3, 5)
+
+
+def variants(epochs: int) -> dict[str, dict[str, Any]]:
+    """Each row's options, those of the first row left out."""
+    half = max(1, epochs // 2)
+    return {
+        "lesson 7 (features, gram)": {},
+        "pixels alone": {"features": 0.0, "gram": 0.0},
+        "pixels + features": {"gram": 0.0},
+        "without ICNR": {"icnr": False},
+        "without blur": {"blur": False},
+        "without cross connection": {"cross": False},
+        "with self-attention": {"attention": True},
+        "sizes growing 64, 128": {"stages": (f"all:{half}@64", f"all:{half}@128"), "batch_size": 12},
+        "encoder frozen first": {"stages": (f"decoder:{half}", f"all:{epochs - half}")},
+        "encoder from scratch": {"weights": "none"},
+    }
+
+
+def main() -> None:
+    """Train and judge every variant, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--out", type=Path, default=Path("runs/lesson7"))
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--only", nargs="*", help="beginnings of rows' names")
+    parser.add_argument("--lpips", type=Path, help="weights of squeezenet1_1, for LPIPS itself")
+    options = parser.parse_args()
+    photos = options.shared / "data" / "photos"
+    judge = networks.load("squeezenet1_0", weights=options.shared / "weights" / "squeezenet1_0.safetensors")
+    base = {
+        "task": "restore",
+        "recipe": "crappify",
+        "architecture": "unet",
+        "width": 48,
+        "size": 96,
+        "crops": 4,
+        "batch_size": 12,
+        "stages": (f"all:{options.epochs}",),
+        "learning_rate": 2e-3,
+        "features": 0.1,
+        "gram": 0.1,
+        "precision": "bf16-mixed",
+        "zooms": (1.0, 0.5),
+        "valid": 0.1,
+    }
+    held = Pictures(split(photos, 0.1, 0).valid, memory=2**30)
+    pairs = validation_pairs(held, degrade.parse("crappify"), 0)
+    sheet = [[(label, pairs[k][index]) for k in SHOWN] for index, label in ((0, "crappified"), (1, "good"))]
+    rows = [("crappified, enlarged", 0.0, judged([bad for bad, _ in pairs], pairs, judge, options.lpips))]
+    for name, change in variants(options.epochs).items():
+        if options.only and not any(name.startswith(beginning) for beginning in options.only):
+            continue
+        run = options.out / name.replace(" ", "-").replace(",", "").replace("(", "").replace(")", "")
+        began = time.monotonic()
+        if not (run / models.MODEL).exists():
+            train_enhancement(photos, run=run, **(base | change))
+            (run / "seconds.json").write_text(json.dumps(time.monotonic() - began))
+        module = models.load(run).module
+        with torch.no_grad():
+            made = [module(bad).clamp(0, 1) for bad, _ in pairs]
+        rows.append((name, json.loads((run / "seconds.json").read_text()), judged(made, pairs, judge, options.lpips)))
+        sheet.append([(name, made[k]) for k in SHOWN])
+        print(rows[-1], flush=True)
+    write(options.out / "lesson7.png", Picture(contact_sheet(sheet, height=192)))
+    names = list(rows[0][2])
+    print("| | seconds | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
+    for name, seconds, values in rows:
+        print(f"| {name} | {seconds:.0f} | " + " | ".join(f"{values[key]:.4g}" for key in names) + " |")
+
+
+def judged(made: list[Any], pairs: list[Any], judge: Any, weights: Path | None) -> dict[str, float]:
+    """Means over the validation pictures."""
+    found: dict[str, list[float]] = {}
+    for output, (_, good) in zip(made, pairs, strict=True):
+        row = {"PSNR": psnr(output, good), "SSIM": ssim(output, good)}
+        row["features"] = feature_distance(output, good, judge)
+        if weights:
+            row["LPIPS"] = lpips(output, good, weights=weights)
+        for key, value in row.items():
+            found.setdefault(key, []).append(float(value[0]))
+    return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+if __name__ == "__main__":
+    main()

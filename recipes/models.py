@@ -1,0 +1,124 @@
+"""Train the models that impasto ships: `uv run python recipes/models.py superres-x2 --work runs/models`.
+
+Each is trained by what users train with, `impasto.train_enhancement`, on the photographs in data/photos alone; a killed
+run goes on where it was when the script is called again. Then it is judged by the published protocol, and written with
+its card to the package. To go on with more time or on a GPU: `--epochs 200 --device cuda`, or `--init runs/…`.
+"""
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from impasto.images.replace import replace_file
+from impasto.runs.directory import RunDirectory
+from impasto.translation import model as models
+from impasto.translation.train_enhancement import resume, train_enhancement
+
+ASSETS = Path(models.__file__).parents[1] / "assets" / "models"
+TRAINED_ON = "209 photographs of CID22 (Sneyers, Ben Baruch, Vaxman 2023), CC BY-SA 4.0"
+
+LIGHT = {"architecture": "light", "width": 48, "blocks": 8, "precision": "bf16-mixed", "valid": 0.05}
+UNET = {
+    "architecture": "unet",
+    "encoder": "pocket",
+    "width": 48,
+    "crops": 8,
+    "batch_size": 8,
+    "precision": "bf16-mixed",
+    "valid": 0.05,
+}
+
+# What each learns; the epochs are what two cores do in about half an hour.
+RECIPES: dict[str, dict[str, Any]] = {
+    "superres-x2": LIGHT | {"task": "superres", "scale": 2, "stages": ("all:36@96*2e-3",), "size": 96},
+    "superres-x4": LIGHT | {"task": "superres", "scale": 4, "stages": ("all:24@192*1e-3",), "size": 192},
+    "restore-jpeg": LIGHT
+    | {"task": "restore", "recipe": "jpeg:8-60", "gray": 0.5, "stages": ("all:36@96*2e-3",), "size": 96},
+    "restore-photo": LIGHT
+    | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:24@96*1e-3",), "size": 96},
+    "colorize": UNET | {"task": "colorize", "stages": ("decoder:4@128", "all:30@128")},
+    "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:20@128")},
+}
+# What begins with another's weights (Lim et al. 2017, section 4.1: x4 from x2).
+BEGIN_WITH = {"superres-x4": "superres-x2", "restore-photo": "restore-jpeg"}
+
+ABOUT = {
+    "superres-x2": "enlarges twice; for clean pictures that were made smaller",
+    "superres-x4": "enlarges four times; for clean pictures that were made smaller",
+    "restore-jpeg": "removes the blocks and rings of JPEG files of quality 8 to 60",
+    "restore-photo": "removes noise and the traces of JPEG",
+    "colorize": "gives colours to gray pictures: sky, skin and grass; elsewhere it stays pale",
+    "remove-text": "removes text laid over a picture",
+}
+
+
+def main() -> None:
+    """Train one model, and write it to the package."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="where data/photos lies")
+    parser.add_argument("--work", type=Path, default=Path("runs/models"), help="where the runs are kept")
+    parser.add_argument("--epochs", type=int, help="of the last stage, instead of the recipe's")
+    parser.add_argument("--init", help="a model or run to begin with, instead of the recipe's")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+
+    how = dict(RECIPES[options.name])
+    if options.epochs:
+        layers, rest = how["stages"][-1].split(":", 1)
+        how["stages"] = (*how["stages"][:-1], layers + ":" + str(options.epochs) + rest.lstrip("0123456789"))
+    begin_with = options.init or (options.work / BEGIN_WITH[options.name] if options.name in BEGIN_WITH else None)
+    run = options.work / options.name
+    began = time.monotonic()
+    last = -1.0
+
+    def tell(progress: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > 30:
+            last = time.monotonic()
+            print(f"{100 * progress.done:5.1f} % {progress.where} {progress.losses}", flush=True)
+
+    if not (run / "manifest.json").exists():
+        init = (
+            {"init": str(Path(begin_with).absolute() if Path(begin_with).exists() else begin_with)}
+            if begin_with
+            else {}
+        )
+        train_enhancement(
+            options.shared / "data" / "photos", run=run, progress=tell, device=options.device, **how, **init
+        )
+    elif RunDirectory.open(run).status != "finished":
+        resume(run, progress=tell)
+    print(f"trained in {time.monotonic() - began:.0f} s", flush=True)
+    ship(options.name, run)
+
+
+def ship(name: str, run: Path) -> None:
+    """Write the model of a finished run to the package, with its card."""
+    model = models.load(run)
+    steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    seconds = sum(record["seconds"] for record in steps if record["kind"] == "epoch")
+    machine = RunDirectory.open(run).manifest["made_with"]
+    card = {
+        "about": ABOUT[name],
+        "trained_on": TRAINED_ON,
+        "licence": "CC BY-SA 4.0",
+        "training": f"{len(steps)} steps in {seconds / 60:.0f} minutes on {machine['device']} ({platform.machine()}, "
+        f"{machine['threads']} threads)",
+        "recipe": f"recipes/models.py {name}",
+        **{key: model.card[key] for key in ("options", "validation", "impasto")},
+    }
+    ASSETS.mkdir(parents=True, exist_ok=True)
+    kept = models.TranslationModel(
+        name, model.module, model.task, model.scale, model.architecture, model.recipe, model.classes, card
+    )
+    models.save(kept, ASSETS / f"{name}.safetensors", half=True)
+    replace_file(run / "card.json", json.dumps(card, indent=2).encode())
+    print(f"{ASSETS / name}.safetensors", json.dumps(card["validation"]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
