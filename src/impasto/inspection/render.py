@@ -164,12 +164,10 @@ def _downhill(
 
 
 def _values(objectives: Sequence[Objective], found: dict[str, Tensor], per: int) -> Float[Tensor, " k"]:
-    maps = {tap: one.float() for tap, one in found.items()}
+    # split at once: the gradient of each slice by itself would be a whole map of zeros, and their sum
+    maps = {tap: one.float().split(per) for tap, one in found.items()}
     return torch.stack(
-        [
-            one.value({tap: maps[tap][i * per : (i + 1) * per] for tap in one.taps}).float()
-            for i, one in enumerate(objectives)
-        ]
+        [one.value({tap: maps[tap][number] for tap in one.taps}).float() for number, one in enumerate(objectives)]
     )
 
 
