@@ -11,12 +11,15 @@ from impasto import __version__
 from impasto.cli.activations import activations
 from impasto.cli.atlas import atlas
 from impasto.cli.augment_search import augment_search
+from impasto.cli.benchmark import benchmark
 from impasto.cli.data import data
+from impasto.cli.degrade import degrade
 from impasto.cli.demo import demo
 from impasto.cli.dream import dream
 from impasto.cli.embed import embed
 from impasto.cli.evaluate import evaluate
 from impasto.cli.explain import explain
+from impasto.cli.export import export
 from impasto.cli.features import features
 from impasto.cli.fool import fool
 from impasto.cli.invert import invert
@@ -28,12 +31,14 @@ from impasto.cli.recipes import rerun, resume, show
 from impasto.cli.report import report
 from impasto.cli.runs import runs
 from impasto.cli.sample_size import sample_size
+from impasto.cli.segment import segment
 from impasto.cli.stylize import stylize
 from impasto.cli.submit import submit
 from impasto.cli.surgery import surgery
 from impasto.cli.terminal import Warnings, complain
 from impasto.cli.texture import texture
 from impasto.cli.train import train
+from impasto.cli.train_gan import gan, generate
 from impasto.cli.visualize import visualize
 from impasto.errors import ImpastoError, UsageError
 
@@ -87,9 +92,15 @@ for command in (
     neighbours,
     embed,
     activations,
+    degrade,
+    segment,
+    generate,
+    benchmark,
+    export,
 ):
     app.command(command, help_epilogue="")
 data.command(features)
+train.command(gan)
 data.command(sample_size)
 networks.command(surgery)
 for group in (data, train, runs, networks):

@@ -107,8 +107,8 @@ def benchmark(
 
     Super-resolution: pictures cropped to multiples of the scale, reduced by MATLAB's bicubic and rounded to 8 bits;
     PSNR and SSIM of the luma without a border of ``scale`` pixels (of a gray picture, of its own values), outputs and
-    luma rounded as those of the tables' bicubic rows. ``psnr_unrounded`` leaves the luma as it is, as the tables since
-    EDSR do of networks. Restoration: JPEG of a quality (libjpeg's, colours at half the size as Pillow has them), on
+    luma rounded as those of the tables' bicubic rows. ``psnr_unrounded`` leaves the luma as it is, as EDSR's and
+    SwinIR's code does. Restoration: JPEG of a quality (libjpeg's, colours at half the size as Pillow has them), on
     colour (RGB) or gray: PSNR, SSIM and PSNR-B; or the recipe that the model has learnt to undo, each picture with a
     seed of its own. Colorization: PSNR of Cb and Cr, and colourfulness.
 
