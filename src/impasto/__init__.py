@@ -33,16 +33,25 @@ if TYPE_CHECKING:
     from impasto.synthesis.session import SynthesisResult
     from impasto.synthesis.stylize import stylize
     from impasto.synthesis.texture import texture
+    from impasto.translation.enhance import enhance
+    from impasto.translation.enhance_options import EnhanceOptions
+    from impasto.translation.options import EnhancementOptions, SegmentationOptions
+    from impasto.translation.segment import segment
+    from impasto.translation.train_enhancement import train_enhancement
+    from impasto.translation.train_segmentation import train_segmentation
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ClassifierOptions": "impasto.learning.options",
     "DreamOptions": "impasto.inspection.options",
+    "EnhanceOptions": "impasto.translation.enhance_options",
+    "EnhancementOptions": "impasto.translation.options",
     "ExplainOptions": "impasto.inspection.attribution.options",
     "FoolOptions": "impasto.inspection.attribution.options",
     "InversionOptions": "impasto.synthesis.options",
     "Picture": "impasto.images",
+    "SegmentationOptions": "impasto.translation.options",
     "StyleTransferOptions": "impasto.synthesis.options",
     "SynthesisResult": "impasto.synthesis.session",
     "TextureOptions": "impasto.synthesis.options",
@@ -53,6 +62,7 @@ _HOMES = {
     "classify": "impasto.learning.classify",
     "dream": "impasto.inspection.dream",
     "embed": "impasto.inspection.folder.embed",
+    "enhance": "impasto.translation.enhance",
     "explain": "impasto.inspection.attribution.explain",
     "fool": "impasto.inspection.fool",
     "invert": "impasto.synthesis.invert",
@@ -64,9 +74,12 @@ _HOMES = {
     "read": "impasto.images",
     "rerun": "impasto.synthesis.rerun",
     "resume": "impasto.synthesis.resume",
+    "segment": "impasto.translation.segment",
     "stylize": "impasto.synthesis.stylize",
     "stylize_batch": "impasto.synthesis.batch",
     "texture": "impasto.synthesis.texture",
+    "train_enhancement": "impasto.translation.train_enhancement",
+    "train_segmentation": "impasto.translation.train_segmentation",
     "trained_network": "impasto.learning.trained_network",
     "visualize": "impasto.inspection.visualize",
     "write": "impasto.images",
@@ -75,11 +88,14 @@ _HOMES = {
 __all__ = [
     "ClassifierOptions",
     "DreamOptions",
+    "EnhanceOptions",
+    "EnhancementOptions",
     "ExplainOptions",
     "FoolOptions",
     "ImpastoError",
     "InversionOptions",
     "Picture",
+    "SegmentationOptions",
     "StyleTransferOptions",
     "SynthesisResult",
     "TextureOptions",
@@ -91,6 +107,7 @@ __all__ = [
     "classify",
     "dream",
     "embed",
+    "enhance",
     "explain",
     "fool",
     "invert",
@@ -102,9 +119,12 @@ __all__ = [
     "read",
     "rerun",
     "resume",
+    "segment",
     "stylize",
     "stylize_batch",
     "texture",
+    "train_enhancement",
+    "train_segmentation",
     "trained_network",
     "visualize",
     "write",

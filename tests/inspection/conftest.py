@@ -1,9 +1,6 @@
 """What the tests of inspection share."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,19 +24,6 @@ class PocketClassifier(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x).mean((2, 3)))
-
-
-@pytest.fixture(scope="session")  # one for all: a second sync_playwright() in the same process is refused
-def browser() -> Iterator[Any]:
-    """The system's Chromium; without it, a skip."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser with")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium to show the pages in: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ EXAMPLES = """Examples:
     impasto visualize --network squeezenet1_0 --unit features.12:0-31
     impasto explain photo.jpg --network squeezenet1_0
     impasto atlas --network pocket --images photos/ --out site/
+    impasto degrade photos/ --recipe crappify --preview sheet.png
+    impasto train enhance photos/ --task superres --scale 2
     impasto data audit pets/
     impasto train classify pets/
     impasto submit runs/202611211200-train-pets-squeezenet1_0 test-pictures/

@@ -142,7 +142,11 @@ def resume(
         except KeyboardInterrupt as stop:
             return stopped(stop, voice)
         return tell(trained, began, voice)
-    if (verb := _verb(run)) in _TRANSLATIONS:
+    if (verb := _verb(run)) == "train-gan":
+        from impasto.cli.train_gan import resume_gan
+
+        return resume_gan(run, voice)
+    if verb in _TRANSLATIONS:
         from importlib import import_module
 
         from impasto.cli.train import stopped, tell_model

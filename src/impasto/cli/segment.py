@@ -40,15 +40,14 @@ def segment(
     voice
         How to speak.
     """
-    from impasto.cli.output import default_output
-    from impasto.images import Picture, require_format, require_writable, write
+    from impasto.cli.output import checked_output
+    from impasto.images import Picture, write
+    from impasto.translation.segment import require_png
     from impasto.translation.segment import segment as craft
 
-    out = out or default_output(picture.parent, f"{picture.stem}-labels")
-    require_writable(out)
-    if overlay:
-        require_format(overlay)
-        require_writable(overlay)
+    if out:
+        require_png(out)
+    out = checked_output(out, picture.parent, [picture], overlay, f"{picture.stem}-labels")
     found = craft(picture, model, device=device)
     found.save(out)
     if overlay:

@@ -201,7 +201,7 @@ def segment(
     Examples:
 
         impasto train segment camvid/ --void 11
-        impasto train segment scans/ --encoder timm:resnet34.a1_in1k --stages decoder:5 all:20 --zooms 0.75 1 1.5
+        impasto train segment scans/ --encoder timm:resnet34.a1_in1k --stages decoder:5 all:20 --zooms 0.5 0.75 1
         impasto train segment camvid/ --void 11 --weights none
 
     Parameters

@@ -110,7 +110,7 @@ def gradient_penalty(
     share = torch.rand(len(real), generator=chance).to(real).view(-1, 1, 1, 1)
     between = torch.lerp(fake.detach(), real.detach(), share).requires_grad_()
     with sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
-        score = critic(between).flatten(1).mean(dim=1).sum()
+        score = critic(between).reshape(len(between), -1).mean(dim=1).sum()
         (slope,) = torch.autograd.grad(score, between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 

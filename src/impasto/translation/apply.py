@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from impasto.errors import ImpastoError
 from impasto.synthesis.memory import free_memory
 from impasto.translation.field import field_of
-from impasto.translation.footprint import bytes_per_pixel
+from impasto.translation.footprint import footprint
 from impasto.translation.model import TranslationModel
 from impasto.translation.tiling import Span, Tile, ramps, tiles
 
@@ -33,6 +33,7 @@ FREE_SHARE = 0.8  # of what is free, this part is counted on
 SMALLEST_BUDGET = 0.25 * GIB
 LARGEST_SIDE = 1024  # of automatic tiles, where the halo is small: larger ones would save little
 SMALLEST_SIDE = 16
+SMALL = 128 * 128  # pixels that fit in any case
 BLENDED = 64  # pixels that tiles of a network that looks everywhere see beyond their own
 PROBE = 96  # pixels a side on which half precision is tried
 STRAY = 4 / 255  # how far half precision may be off there
@@ -69,8 +70,8 @@ def apply(
     precision: Precision = "auto",
     self_ensemble: bool = False,
     progress: Progress | None = None,
-) -> Float[Tensor, "1 3 H W"]:
-    """The picture through the network; not clamped.
+) -> Float[Tensor, "1 c H W"]:
+    """The picture through the network; not clamped. Of segmentation, scores.
 
     Tiles see what the network's field asks for (:func:`~impasto.translation.field.field_of`), so that the result is
     that of the whole picture. A network that looks everywhere is given the whole picture if that fits, else blended
@@ -102,7 +103,8 @@ def apply(
     device = device or pixels.device
     module = model.module.to(device).eval()
     height, width = pixels.shape[-2:]
-    out = torch.zeros(1, 3, height * model.scale, width * model.scale, device=pixels.device)
+    _require_room(model, pixels)
+    out = torch.zeros(1, channels_of(model), height * model.scale, width * model.scale, device=pixels.device)
     longest = max(height, width)
     side = _side(model, pixels, out, memory, device) if tile == "auto" else min(longest, tile)
     work = _Work(model, module, pixels, out, device, overlap, side, chosen=tile != "auto")
@@ -111,6 +113,22 @@ def apply(
     for number, turn in enumerate(turns):
         _through(work, turn, 1 / len(turns), number / len(turns), progress)
     return out
+
+
+def channels_of(model: TranslationModel) -> int:
+    """Of what a model gives: a picture, or scores of classes."""
+    return len(model.classes) if model.task == "segment" else 3
+
+
+def _require_room(model: TranslationModel, pixels: Tensor) -> None:
+    """Find out before the work that there is no memory for its result."""
+    height, width = (side * model.scale for side in pixels.shape[-2:])
+    needed, free = channels_of(model) * height * width * 4, free_memory(pixels.device)
+    if needed > free:
+        raise ImpastoError(
+            f"{model.name} makes {width}×{height} pixels of this picture, which take {needed / GIB:.1f} GiB, and "
+            f"{free / GIB:.1f} are free: cut the picture, or enhance it made smaller"
+        )
 
 
 @dataclass
@@ -177,7 +195,12 @@ def _divided(work: _Work, tile: Tile, size: tuple[int, int]) -> list[Tile]:
 
 def _grid(work: _Work) -> _Grid:
     """How tiles are laid, said aloud where they are not exact."""
-    field = field_of(work.module, work.model.scale)
+    try:
+        field = field_of(work.module, work.model.scale)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_no_memory(error):
+            raise
+        raise ImpastoError(f"not enough memory on {work.device} for {work.model.name}: close other programs") from error
     name, overlap = work.model.name, work.overlap
     if not field.everywhere and (overlap is None or overlap >= field.halo):
         return _Grid(field.step, field.halo, 0)
@@ -211,11 +234,16 @@ def _attempt(work: _Work, tile: Tile, turn: Turn, size: tuple[int, int]) -> Tens
             result = _run(work, crop)
         return result
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-            words in str(error).lower() for words in _NO_MEMORY
-        ):
+        if _is_no_memory(error):
             return None
         raise
+
+
+def _is_no_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory has run out: torch says it in several ways."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(error).lower() for words in _NO_MEMORY
+    )
 
 
 def _run(work: _Work, crop: Tensor) -> Tensor:
@@ -223,10 +251,10 @@ def _run(work: _Work, crop: Tensor) -> Tensor:
     with half:
         result: Tensor = work.module(crop)
     scale = work.model.scale
-    wanted = (1, 3, crop.shape[-2] * scale, crop.shape[-1] * scale)
+    wanted = (1, work.out.shape[1], crop.shape[-2] * scale, crop.shape[-1] * scale)
     if tuple(result.shape) != wanted:
         raise ImpastoError(
-            f"{work.model.name} gives {tuple(result.shape)}, not the picture {wanted} that its scale promises: "
+            f"{work.model.name} gives {tuple(result.shape)}, not {wanted} as its scale and classes promise: "
             "its file says something else than its weights"
         )
     return result.float()
@@ -294,16 +322,19 @@ def _unturned(turn: Turn, size: tuple[int, int], window: list[tuple[int, int]]) 
 
 def _side(model: TranslationModel, pixels: Tensor, out: Tensor, memory: float, device: torch.device) -> int:
     """Side of the tiles that memory allows: the picture's longer one for the whole."""
-    each = bytes_per_pixel(model.module)
+    height, width = pixels.shape[-2:]
+    if height * width <= SMALL:
+        return max(height, width)
+    takes = footprint(model.module)
     free = free_memory(device) * FREE_SHARE
     if device.type != "cuda":
         free = min(free, memory * GIB - BASE - pixels.nbytes) - out.nbytes
     budget = max(free, SMALLEST_BUDGET)
-    if each * pixels.shape[-2] * pixels.shape[-1] <= budget:
-        return max(pixels.shape[-2:])
+    if takes.bytes(height * width) <= budget:
+        return max(height, width)
     field = field_of(model.module, model.scale)
     halo = BLENDED if field.everywhere else field.halo
-    side = int(math.sqrt(budget / each)) - 2 * (halo + field.step)
+    side = math.isqrt(takes.pixels(budget)) - 2 * (halo + field.step)
     return max(SMALLEST_SIDE, min(side, max(LARGEST_SIDE, 8 * halo)))
 
 
@@ -312,7 +343,7 @@ def _half(work: _Work, precision: Precision) -> torch.dtype | None:
     if precision == "32" or (precision == "auto" and work.device.type != "cuda"):
         return None
     half = torch.bfloat16 if precision == "bf16" else torch.float16
-    if work.model.card.get("half", True) is False:
+    if work.model.card.get("bf16" if precision == "bf16" else "half", True) is False:
         if precision != "auto":
             log.warning("%s does not work in half precision: single precision is taken", work.model.name)
         return None

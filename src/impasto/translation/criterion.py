@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto import networks
+from impasto.errors import UsageError
 from impasto.losses.perceptual import FeatureLoss
 from impasto.losses.pixel import PIXEL_LOSSES
 from impasto.translation.options import EnhancementOptions
@@ -31,6 +32,8 @@ def criterion(
     network = networks.load(options.feature_network, weights=options.feature_weights, progress=download)
     network = network.to(device)
     taps = options.feature_taps or network.style_taps
+    if not taps:
+        raise UsageError(f"{options.feature_network} has no taps of its own: name some by --feature-taps")
     networks.Taps(network, taps)  # the names are right, or it says which are
     loss = FeatureLoss(pixels, network, tuple(taps), options.features, options.gram)
     return loss, {options.feature_network: network.sha256}

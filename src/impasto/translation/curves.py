@@ -26,7 +26,7 @@ def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     names = sorted({key for record in epochs for key in record if key.startswith("valid_")})
     figure = Figure(figsize=(4 * (1 + len(names)), 3), layout="constrained")
     axes = figure.subplots(1, 1 + len(names), squeeze=False)[0]
-    smooth = [sum(part) / len(part) for part in (losses[max(0, i - SMOOTHING) : i + 1] for i in range(len(losses)))]
+    smooth = [sum(part) / len(part) for part in (losses[max(0, i + 1 - SMOOTHING) : i + 1] for i in range(len(losses)))]
     axes[0].plot(smooth)
     axes[0].set(title=f"loss (mean of {SMOOTHING} steps)", xlabel="step")
     if losses and min(losses) > 0:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from impasto.networks.hooks import at_rest
-from impasto.translation.tiling import spans
 
 HEIGHT = 16  # pixels of the strips that are tried: low, since whole columns are spoiled
 NARROWEST, WIDEST = 128, 4096
@@ -142,14 +141,21 @@ def _halo(module: nn.Module, scale: int, step: int, reach: int) -> int | None:
 
 
 def _tiles_agree(module: nn.Module, scale: int, step: int, halo: int) -> bool:
-    """Whether two tiles give what a whole strip gives, whose width is no multiple of the grid."""
-    width = 2 * halo + 8 * step + step // 2 + 1
+    """Whether parts of a strip, whose width is no multiple of the grid, give what the whole strip gives.
+
+    They begin and end at odd multiples of the step: were the true grid coarser, they would lie beside it.
+    """
+    reach = -(-halo // step)
+    width = (2 * reach + 9) * step + step // 2 + 1
     strip = _strip(module, width)
     whole = module(strip)
-    for span in spans(0, width, whole=width, side=-(-width // 2 // step) * step, step=step, halo=halo):
-        seen = module(strip[..., span.first : span.last])
-        own = seen[..., (span.start - span.first) * scale : (span.stop - span.first) * scale]
-        there = whole[..., span.start * scale : span.stop * scale]
+    for first, last in ((1, None), (3, None), (0, 2 * reach + 7), (1, 2 * reach + 8)):
+        start = (first + reach) * step if first else 0
+        stop = (last - reach) * step if last else width
+        first, last = first * step, last * step if last else width
+        seen = module(strip[..., first:last])
+        own = seen[..., (start - first) * scale : (stop - first) * scale]
+        there = whole[..., start * scale : stop * scale]
         if own.shape != there.shape or float((own - there).abs().max()) > SAME * max(1.0, float(there.abs().max())):
             return False
     return True

@@ -49,6 +49,7 @@ def architecture_of(options: TranslationOptions, *, scale: int, out: int, networ
             "layers": depth_of(network) if network else None,
             "out": out,
             **({"width": options.width} if options.width else {}),
+            **({} if isinstance(options, EnhancementOptions) else {"residual": False}),  # scores are no picture
             **options.model_dump(include={"blur", "icnr", "attention", "cross", "norm"}),
         }
     if kind == "transformer":

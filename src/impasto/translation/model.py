@@ -22,6 +22,7 @@ from impasto.translation.names import Task
 
 MODEL = "model.safetensors"  # in a run's directory
 FORMAT, VERSION = "impasto translation", "1"
+FACTS = ("task", "scale", "architecture", "recipe", "classes", "card")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def load(name: Path | str) -> TranslationModel:
     if path.is_dir():
         if not (path / MODEL).exists():
             raise UsageError(f"{path} holds no finished model ({MODEL}): go on with the run by `impasto resume {path}`")
-        return read(path / MODEL, path.name)
+        return read(path / MODEL, path.absolute().name)
     if not path.exists():
         raise UsageError(f"no model {str(name)!r}: there are {nearest(str(name), list(packaged))}, runs, and files")
     if _metadata(path) is not None:
@@ -123,8 +124,12 @@ def read(path: Path, name: str) -> TranslationModel:
         raise UsageError(
             f"{path} is of version {metadata.get('version')}, not {VERSION}: use the impasto that wrote it"
         )
-    facts = json.loads(metadata["facts"])
-    module = build(facts["architecture"])
+    try:
+        facts = json.loads(metadata["facts"])
+        task, scale, architecture, recipe, classes, card = (facts[name] for name in FACTS)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged: get it again, or save it again") from error
+    module = build(architecture)
     with safe_open(path, "pt") as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # it is no mapping
     wanted = module.state_dict()
@@ -135,12 +140,12 @@ def read(path: Path, name: str) -> TranslationModel:
     return TranslationModel(
         name=name,
         module=module.requires_grad_(False).eval(),
-        task=facts["task"],
-        scale=facts["scale"],
-        architecture=facts["architecture"],
-        recipe=facts["recipe"],
-        classes=tuple(facts["classes"]),
-        card=facts["card"],
+        task=task,
+        scale=scale,
+        architecture=architecture,
+        recipe=recipe,
+        classes=tuple(classes),
+        card=card,
         sha256=sha256_of(path),
     )
 

@@ -21,7 +21,14 @@ from impasto.training.names import OptimizerName, PrecisionName, ScheduleName
 from impasto.training.stage import parse_stage
 from impasto.translation.names import ArchitectureName, Norm
 
+
+def _placed(value: str) -> str:
+    """A run or a file keeps its place, a shipped model its name."""
+    return str(Path(value).absolute()) if Path(value).exists() else value
+
+
 GivenPath = Annotated[Path, AfterValidator(Path.absolute)]  # a run may be resumed from another folder
+GivenModel = Annotated[str, AfterValidator(_placed)]
 
 
 def _several(value: Any) -> Any:
@@ -90,7 +97,8 @@ class TranslationOptions(BaseModel):
         Field(ge=0, lt=1, description="Part of the pictures that is kept for validation."),
     ] = 0.1
     init: Annotated[
-        str | None, Field(description="A model to begin with: a name, a run or a file; what fits of it is taken.")
+        GivenModel | None,
+        Field(description="A model to begin with: a name, a run or a file; what fits of it is taken."),
     ] = None
     seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of all chance.")] = 0
     memory: Annotated[float, Field(gt=0, description="GiB in which decoded pictures may be held.")] = 4.0
@@ -177,8 +185,8 @@ class EnhancementOptions(TranslationOptions):
         task = values.get("task", "superres" if values.get("scale", 1) != 1 else "restore")
         own: dict[str, Any] = {"task": task}
         if task == "superres":
-            scale = values.get("scale", 2)
-            own |= {"scale": 2, "zooms": (1.0, 0.75, 0.5), "size": 48 * (int(scale) if str(scale).isdigit() else 2)}
+            scale = next((n for n in range(1, 9) if str(n) == str(values.get("scale"))), 2)  # others are refused below
+            own |= {"scale": 2, "zooms": (1.0, 0.75, 0.5), "size": 48 * scale}
         elif task == "colorize":
             own |= {"size": 128, "crops": 4, "batch_size": 8, "zooms": (1.0, 0.5), "stages": ("decoder:5", "all:20")}
         made = handler(own | values)

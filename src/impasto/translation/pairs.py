@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from impasto.translation.degrade import Recipe
 from impasto.translation.degrade.gray import luma
 from impasto.translation.metrics import psnr, ssim
-from impasto.translation.pictures import Pictures, middle
+from impasto.translation.pictures import Pictures, middle, mirrored_to
 
 Batch = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 H W"]]
 
 VALID_SIDE = 256  # pixels of the middle of a validation picture by which a model is judged
+VALID_LEAST = 64  # smaller ones are mirrored: SSIM looks through a window of 11, within a border of the scale
 VALID_MOST = 32  # validation pictures that are looked at after every epoch
 AHEAD = 2  # batches that are made while one is learnt
 
@@ -119,8 +120,8 @@ class PairTask:
             ]
         )
         if self.gray:
-            chosen = torch.tensor([np.random.default_rng([*numbers, place, 1]).random() < self.gray for place in places])
-            good = torch.where(chosen[:, None, None, None], luma(good), good)
+            drawn = np.array([np.random.default_rng([*numbers, place, 1]).random() for place in places])
+            good = torch.where(torch.from_numpy(drawn < self.gray)[:, None, None, None], luma(good), good)
         return self.recipe(good, seeds), good
 
 
@@ -129,6 +130,6 @@ def validation_pairs(pictures: Pictures, recipe: Recipe, seed: int, most: int = 
     """The middles of the validation pictures and what the recipe makes of them, always the same."""
     pairs = []
     for number in range(min(len(pictures), most)):
-        good = middle(pictures.get(number), VALID_SIDE, recipe.multiple)
+        good = middle(mirrored_to(pictures.get(number), VALID_LEAST), VALID_SIDE, recipe.multiple)
         pairs.append((recipe(good, [seed + number]), good))
     return pairs

@@ -52,13 +52,22 @@ class Segmented:
             UsageError: Another format.
             ImpastoError: It cannot be written.
         """
-        if Path(path).suffix.lower() != ".png":
-            raise UsageError(f"{path}: labels are written as PNG, which loses none of them: name a .png")
+        require_png(path)
         image = Image.fromarray(self.labels.numpy()).convert("P")
         image.putpalette((palette(len(self.classes)) * 255).round().to(torch.uint8).flatten().tolist())
         data = BytesIO()
         image.save(data, "PNG")
         replace_file(path, data.getvalue())
+
+
+def require_png(path: Path | str) -> None:
+    """Find out before the work that labels cannot be written to a file of that name.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise UsageError(f"{path}: labels are written as PNG, which loses none of them: name a .png")
 
 
 def segment(

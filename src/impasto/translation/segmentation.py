@@ -128,7 +128,7 @@ class SegmentationTask:
         if zoom != 1:
             size = [max(1, round(side * zoom)) for side in pixels.shape[-2:]]
             pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
-            labels = F.interpolate(labels, size, mode="nearest")
+            labels = F.interpolate(labels, size, mode="nearest-exact")  # centred as the pixels are
         more = [max(0, self.size - side) for side in pixels.shape[-2:]]
         pixels = F.pad(pixels, (0, more[1], 0, more[0]), mode="replicate")
         labels = F.pad(labels, (0, more[1], 0, more[0]), value=float(IGNORED))

@@ -33,6 +33,7 @@ from impasto.translation.pictures import Folder, Pictures, split
 from impasto.translation.work import Listen, Rows, TrainedModel, require_stages, work
 
 VERB = "train-enhance"
+PENALTY = 10.0  # Gulrajani et al. (2017), section 4
 SHOWN = 6  # validation pictures on the sheet
 
 PRESETS = {"restore": "jpeg-denoise", "colorize": "colorize"}
@@ -193,8 +194,10 @@ class EnhancementLesson:
             critic={"kind": options.critic},
             weights=(options.adversarial_weight, options.content_weight),
             learning_rate=stage.learning_rate or 0.1 * options.learning_rate,
+            gradient_penalty=PENALTY if options.adversarial == "wasserstein" else None,
+            average=options.average,
             switch=options.switch,
-            auto_stop=options.automatic_stop,
+            auto_stop=options.automatic_stop and bool(self.valid),
             seed=options.seed + first_epoch,
             precision=options.precision,
         )
@@ -244,6 +247,8 @@ def _begin(
     room = int(options.memory * 2**30)
     pictures = Pictures(folder.train, memory=room, zooms=options.zooms)
     valid = validation_pairs(Pictures(folder.valid, memory=1), recipe, options.seed)
+    if not valid and options.automatic_stop and any(text.startswith("gan:") for text in options.stages):
+        raise UsageError("a stage named gan stops by validation pictures: give --valid, or --no-automatic-stop")
     shown = (valid or validation_pairs(pictures, recipe, options.seed, most=SHOWN))[:SHOWN]
     facts = {
         "trained_on": f"{len(folder.train)} pictures, {len(folder.valid)} for validation",

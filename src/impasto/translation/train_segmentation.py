@@ -113,7 +113,7 @@ def train_segmentation(
         },
     )
     with begun.lock():
-        return _judged(work(begun, module, lesson, options, progress), begun, lesson, module)
+        return work(begun, module, lesson, options, progress)
 
 
 def resume(directory: Path | str, *, progress: Listen | None = None, download: Download | None = None) -> TrainedModel:
@@ -135,7 +135,7 @@ def resume(directory: Path | str, *, progress: Listen | None = None, download: D
         if used != run.manifest["networks"]:
             raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
         warn_of_changes(run.manifest["made_with"], circumstances(device), "weights")
-        return _judged(work(run, module, lesson, options, progress), run, lesson, module)
+        return work(run, module, lesson, options, progress)
 
 
 def find(source: Path, options: SegmentationOptions) -> Data:
@@ -150,7 +150,7 @@ def find(source: Path, options: SegmentationOptions) -> Data:
     valid = parts.get("valid") or parts.get("val")
     if valid is None:
         order = np.random.default_rng(options.seed).permutation(len(train))
-        held = set(order[: round(options.valid * len(train))].tolist())
+        held = set(order[: min(len(train) - 1, round(options.valid * len(train)))].tolist())
         valid, train = (
             _part(train, [k for k in range(len(train)) if (k in held) is wanted]) for wanted in (True, False)
         )
@@ -237,14 +237,6 @@ class SegmentationLesson:
         plain = scores_of(always(counts, commonest))
         scores |= {f"test_{name}_all_{self.classes[commonest]}": value for name, value in plain.items()}
         return {"scores": scores, "iou": dict(zip(self.classes, iou(counts).tolist(), strict=True))}
-
-
-def _judged(made: TrainedModel, run: RunDirectory, lesson: SegmentationLesson, module: nn.Module) -> TrainedModel:
-    """What came out, the test's scores with the rest."""
-    facts = lesson.judged(module)
-    scores = made.scores | facts.get("scores", {})
-    run.note(scores=scores, iou=facts.get("iou", {}))
-    return TrainedModel(made.run, made.model, scores, made.sheet)
 
 
 def _begin(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from impasto.errors import UsageError
 from impasto.images import Picture, write
 from impasto.images.contact_sheet import contact_sheet
+from impasto.images.replace import replace_file
 from impasto.networks.device import pick_device
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
@@ -25,11 +26,12 @@ from impasto.training.optimizers import discriminative
 from impasto.training.schedules import MOMENTA, by_name
 from impasto.training.stage import Stage, parse_stage
 from impasto.translation.curves import draw_curves
+from impasto.translation.gan.curves import restoration_curves
 from impasto.translation.make import groups_of
 from impasto.translation.model import MODEL, TranslationModel, save
 from impasto.translation.options import TranslationOptions
 
-SHEET, CURVES = "sheet.png", "curves.png"
+SHEET, CURVES, GAN_CURVES = "sheet.png", "curves.png", "gan-curves.png"
 SHEET_HEIGHT = 256
 
 TUNING = 0.1  # of the highest learning rate, for stages that move a pretrained encoder too
@@ -73,7 +75,8 @@ class TrainedModel:
     Attributes:
         run: Its directory.
         model: The file of the model in it.
-        scores: Of the last epoch, on the validation pictures; empty where there are none.
+        scores: Of the last epoch, on the validation pictures, and of the model on the test pictures, as far as there
+            are any.
         sheet: What it makes of some of them.
     """
 
@@ -109,24 +112,31 @@ def work(
     keeper = Keeper(run.checkpoint_path, run.manifest["every"])
     stages = [parse_stage(text) for text in options.stages]
     ends = _ends(stages)
-    scores: dict[str, float] = {}
+    scores = _scores(run.read_log())
     for number, event in _stages(module, lesson, options, stages, device, begin_at):
         record: dict[str, Any] = {"stage": number, "name": stages[number].layers} | event.record
         run.log(record)
         records += 1
-        if record["kind"] == "epoch":
-            scores = {key.removeprefix("valid_"): float(record[key]) for key in record if key.startswith("valid_")}
+        if record["kind"] in ("epoch", "watch"):
+            scores = _scores([record]) or scores
             write(run.path / SHEET, Picture(contact_sheet(lesson.sheet(module), height=SHEET_HEIGHT)))
-            draw_curves(run.read_log(), run.path / CURVES)
+            if record["kind"] == "watch":
+                replace_file(run.path / GAN_CURVES, restoration_curves(run.read_log()))
+            else:
+                draw_curves(run.read_log(), run.path / CURVES)
         keeper.keep(partial(_noted, event, number, records))
         if listen:
             done = ends[number] + (ends[number + 1] - ends[number]) * event.done
             listen(Progress(0.99 * done, event.losses, f"{stages[number].layers} {event.where}"))
+    if stages[-1].layers == "gan":  # what an epoch would have found, of the weights that are kept
+        with torch.no_grad():
+            scores = lesson.task(stages[-1], 0).evaluate(module.eval())
     module.requires_grad_(False).eval().to("cpu")
     write(run.path / SHEET, Picture(contact_sheet(lesson.sheet(module), height=SHEET_HEIGHT)))
     model = lesson.model(module)
     save(replace(model, card=model.card | {"validation": scores}), run.path / MODEL)
-    run.finish(MODEL, scores=scores)
+    scores |= model.card.get("scores", {})  # of the test pictures, where there are any
+    run.finish(MODEL, scores=scores, **{name: model.card[name] for name in ("iou",) if name in model.card})
     run.checkpoint_path.unlink(missing_ok=True)  # nothing is left to resume
     return TrainedModel(run.path, run.path / MODEL, scores, run.path / SHEET)
 
@@ -173,6 +183,12 @@ def _plan(options: TranslationOptions, stage: Stage, *, groups: int, seed: int) 
         precision=options.precision,
         seed=seed,
     )
+
+
+def _scores(records: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Of the last epoch in the records, on the validation pictures."""
+    last = next((record for record in reversed(records) if record["kind"] == "epoch"), {})
+    return {key.removeprefix("valid_"): float(last[key]) for key in last if key.startswith("valid_")}
 
 
 def _noted(event: TrainingProgress, stage: int, records: int) -> Checkpoint:

@@ -29,6 +29,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """(B, C, h, w) → the same."""
         flat = x.flatten(2)
-        query, key, value = (part(flat).transpose(1, 2) for part in (self.query, self.key, self.value))
-        seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # the paper's has no 1/√d
+        # one head, with an axis of its own: ONNX knows no other attention
+        query, key, value = (part(flat).transpose(1, 2)[:, None] for part in (self.query, self.key, self.value))
+        seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)[:, 0]  # the paper's has no 1/√d
         return x + self.gamma * seen.transpose(1, 2).reshape(x.shape)

@@ -74,9 +74,14 @@ class TimmEncoder(Encoder):
         if not hasattr(module, "forward_intermediates"):
             raise UsageError(f"timm's {type(module).__name__} does not give its intermediate maps: choose a resnet")
         self.module = module
-        with torch.no_grad():
-            found = self._all(torch.zeros(1, 3, PROBE, PROBE))
+        try:
+            with torch.no_grad():
+                found = self._all(torch.zeros(1, 3, PROBE, PROBE))
+        except AssertionError as error:
+            raise UsageError(f"timm's {type(module).__name__} takes pictures of one size: choose a resnet") from error
         strides = [PROBE // one.shape[-1] for one in found]
+        if any(one.shape[-1] * stride != PROBE for one, stride in zip(found, strides, strict=True)):
+            raise UsageError(f"timm's {type(module).__name__} does not halve its maps exactly: choose a resnet")
         last = {stride: number for number, stride in enumerate(strides)}  # of equal scales, the deepest map
         self.chosen = sorted(last.values())
         self.strides = [strides[number] for number in self.chosen]
@@ -143,10 +148,14 @@ def fill(own: Encoder, network: Network) -> None:
 def _torchvision(name: str) -> nn.Module:
     from torchvision import models
 
-    module: nn.Module = getattr(models, name)()
-    for layer in module.modules():
+    with torch.device("meta"):  # a VGG's classifier alone would take half a gigabyte
+        module: nn.Module = getattr(models, name)()
+    for layer in module.get_submodule("features").to_empty(device="cpu").modules():
         if isinstance(layer, nn.ReLU):
             layer.inplace = False
+        elif isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(cast(Tensor, layer.bias))
     return module
 
 

@@ -26,7 +26,7 @@ class Light(nn.Module):
     def __init__(
         self, *, scale: int = 2, width: int = 48, blocks: int = 8, fold: int = 1, channels: int = 3, icnr: bool = True
     ) -> None:
-        """Make it, with random weights; the last convolution begins at zero, and so the network as bicubic.
+        """Make it, with random weights; the last convolution begins near zero, and so the network near bicubic.
 
         Args:
             scale: Times that it enlarges, 1 to 8.
@@ -34,8 +34,8 @@ class Light(nn.Module):
             blocks: Residual blocks.
             fold: Pixels along each side that are folded into channels.
             channels: Of the picture.
-            icnr: Initialise what stands before the PixelShuffle so that there are no checkerboards. It begins at zero
-                all the same; this scales the first steps alike.
+            icnr: Initialise what stands before the PixelShuffle so that there are no checkerboards in what it
+                adds at first.
 
         Raises:
             UsageError: A setting out of bounds.
@@ -52,7 +52,8 @@ class Light(nn.Module):
         if icnr:
             icnr_(self.tail, scale * fold)
         with torch.no_grad():
-            self.tail.weight.mul_(1e-2)
+            for parameter in self.tail.parameters():
+                parameter.mul_(1e-2)
         self.enlarge = Bicubic(scale, channels)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:

@@ -70,7 +70,8 @@ class Transformer(nn.Module):
         last = nn.Conv2d(deep, 3, 9, padding=4)
         if residual:
             with torch.no_grad():
-                last.weight.mul_(1e-2)  # it begins near the picture itself
+                for parameter in last.parameters():
+                    parameter.mul_(1e-2)  # it begins near the picture itself
         self.layers = nn.Sequential(*layers, last)
         self.enlarge = Bicubic(scale)
 

@@ -69,7 +69,8 @@ class UNet(nn.Module):
         last = nn.Conv2d(channels, out, 1)
         if self.residual:
             with torch.no_grad():
-                last.weight.mul_(1e-2)  # it begins near the picture itself
+                for parameter in last.parameters():
+                    parameter.mul_(1e-2)  # it begins near the picture itself
         self.last = nn.Sequential(_conv(joined, channels, norm), last)
 
     @property

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+POWER_ITERATIONS = 15  # as torch's spectral norm begins
+
 
 @torch.no_grad()
 def icnr_(conv: nn.Conv2d, scale: int) -> None:
@@ -16,6 +18,7 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
     Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution", section 3: all scale² filters that make
     one channel begin alike. The *weight* is assigned, not written into: where it is derived from other parameters
     (weight or spectral norm) these are set to what gives it, so that the initialisation is not lost (fastai's was).
+    Under spectral norm it is given up to its scale, which the norm sets to 1.
     """
     weight = conv.weight
     kernel = torch.empty(weight.shape[0] // scale**2, *weight.shape[1:], dtype=weight.dtype, device=weight.device)
@@ -23,6 +26,11 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
     repeated = kernel.repeat_interleave(scale**2, dim=0)
     if is_parametrized(conv, "weight"):
         conv.weight = repeated  # through the parametrization's right inverse
+        training = conv.training
+        conv.train()
+        for _ in range(POWER_ITERATIONS):  # each look at the weight is one: it has singular vectors of its own now
+            conv.weight  # noqa: B018
+        conv.train(training)
     else:
         conv.weight.copy_(repeated)
     if conv.bias is not None:

@@ -1,0 +1,148 @@
+"""impasto enhance: pictures made larger, mended or given colours by a trained model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from impasto.cli.output import checked_output, chosen, listener, shown_default
+from impasto.cli.terminal import QUIET, Voice, complain, say
+from impasto.errors import UsageError
+from impasto.translation.enhance_options import EnhanceOptions
+
+
+def enhance(
+    *pictures: Path,
+    out: Path | None = None,
+    format_: Annotated[str, Parameter(name="--format")] = "png",
+    invented: Path | None = None,
+    compare: Path | None = None,
+    options_file: Annotated[Path | None, Parameter(name="--options")] = None,
+    options: Annotated[
+        EnhanceOptions, Parameter(name="*", group="Enhancement", negative="", show_default=shown_default)
+    ] = EnhanceOptions(),
+    voice: Voice = QUIET,
+) -> int:
+    """Make PICTURES larger, mend them or give them colours, by a model that comes with impasto or that you trained.
+
+    Any size works: large pictures are worked in tiles, with the same result as in one piece. Alpha, 16 bits, the colour
+    profile and EXIF are kept, and the recipe is inside: `impasto show` prints it, `impasto rerun` makes it again. Of
+    several pictures and folders, results go into the folder --out, which gets the same folders: what is done is
+    skipped, a bad file does not stop the others, and after a stop or a kill the same command goes on.
+
+    Examples:
+
+        impasto enhance photo.jpg
+        impasto enhance photo.jpg --scale 4 --out poster.png --compare poster.html
+        impasto enhance scan.jpg --task restore --strength 0.7
+        impasto enhance 1912.jpg --task colorize
+        impasto enhance photo.jpg --model superres-x2 --invented invented.png
+        impasto enhance photo.jpg --model runs/202611211200-train-enhance-photos --outscale 1.5
+        impasto enhance photo.jpg --model RealESRGAN_x4plus.pth
+        impasto enhance photos/ --out enhanced/ --format jpg
+
+    Parameters
+    ----------
+    pictures
+        Pictures, and folders of pictures.
+    out
+        Where to write the picture; the suffix chooses the format. Default: PICTURE-enhanced.png beside it. Of several
+        pictures or a folder, a folder.
+    format_
+        Of results in a folder: png, jpg, webp, tif, avif, or same as the picture's own.
+    invented
+        A picture to write the map of invented detail to: what the result shows that the picture does not determine.
+    compare
+        An HTML page to write, with a slider between before and after.
+    options_file
+        A YAML file of options; flags go over it.
+    options
+        How to enhance.
+    voice
+        How to speak.
+    """
+    options = chosen(EnhanceOptions, options_file, options)
+    if not pictures:
+        raise UsageError("enhance needs a picture: impasto enhance photo.jpg")
+    if compare:
+        from impasto.images import require_writable
+
+        require_writable(compare)
+    if len(pictures) > 1 or pictures[0].is_dir() or (out and out.is_dir()):
+        if invented:
+            raise UsageError("--invented is for one picture: leave it out")
+        return _folder(pictures, out, format_, compare, options, voice)
+    return _one(pictures[0], out, invented, compare, options, voice)
+
+
+def _one(
+    picture: Path, out: Path | None, invented: Path | None, compare: Path | None, options: EnhanceOptions, voice: Voice
+) -> int:
+    out = checked_output(out, picture.parent, [picture], invented, stem=f"{picture.stem}-enhanced")
+    from impasto.translation.enhance import enhance as craft
+
+    began = time.monotonic()
+    with listener(voice) as show:
+        made = craft(picture, options=options, out=out, invented=invented is not None, progress=show.part)
+        if invented:
+            made.save_invented(invented)
+        if compare:
+            from impasto.translation.before_after import before_after
+
+            show.part(1.0, "the page")
+            before_after([(picture.name, picture, made.picture)], compare, title=f"{picture.name}, {made.model}")
+    seconds = time.monotonic() - began
+    detail = f", {255 * made.invented.mean:.1f} levels of 255 invented" if made.invented else ""
+    say(
+        f"{out}  {made.picture.width}×{made.picture.height} by {made.model}, {seconds:.0f} s{detail}",
+        voice,
+        out=out,
+        width=made.picture.width,
+        height=made.picture.height,
+        model=made.model,
+        seconds=round(seconds, 2),
+        invented=made.invented and round(made.invented.mean, 6),
+        compare=compare,
+    )
+    return 0
+
+
+def _folder(
+    pictures: tuple[Path, ...],
+    out: Path | None,
+    format_: str,
+    compare: Path | None,
+    options: EnhanceOptions,
+    voice: Voice,
+) -> int:
+    if out is None:
+        raise UsageError("several pictures need a folder to write into: --out DIR")
+    from impasto.translation.enhance_folder import enhance_folder
+
+    items, stopped = [], False
+    suffix = format_ if format_ == "same" else f".{format_.lstrip('.').lower()}"
+    try:
+        with listener(voice) as show:
+            for item in enhance_folder(pictures, out, options=options, suffix=suffix, progress=show.part):
+                items.append(item)
+    except KeyboardInterrupt:
+        stopped = True
+    failed = [item for item in items if item.status == "failed"]
+    done = [item for item in items if item.status != "failed"]
+    if compare and done and not stopped:
+        from impasto.translation.before_after import before_after
+
+        before_after([(item.source.name, item.source, item.out) for item in done], compare)
+    counts = {status: sum(item.status == status for item in items) for status in ("enhanced", "skipped", "failed")}
+    words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    say(
+        f"{out}  {words or 'nothing done'}", voice, **counts, items=[vars(item) for item in items], finished=not stopped
+    )
+    for item in failed:
+        complain(f"{item.source} was not enhanced: {item.error}", as_json=voice.json)
+    if stopped:
+        complain(f"stopped: {len(done)} are done; the same command goes on", as_json=voice.json)
+    return 1 if failed or stopped else 0

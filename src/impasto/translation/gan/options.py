@@ -1,0 +1,172 @@
+"""Options of making pictures from noise: the one definition of keywords, flags, options files and reruns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from impasto.training.names import PrecisionName
+
+GanKind = Literal["wgan", "wgan-gp", "progressive"]
+
+
+class Recipe(NamedTuple):
+    """How a kind is trained.
+
+    Attributes:
+        optimizer: Of both sides.
+        learning_rate: Of both sides.
+        betas: Of Adam.
+        critic_steps: Of the critic before each of the generator.
+        bursts: Whether the critic has 100 steps before each of the generator's first 25, and at every 500th.
+        clip: Bound of the critic's weights; 0 for none.
+        penalty: Weight of the gradient penalty; 0 for none.
+        drift: Weight of the squared scores of real pictures.
+    """
+
+    optimizer: Literal["adam", "rmsprop"]
+    learning_rate: float
+    betas: tuple[float, float]
+    critic_steps: int
+    bursts: bool
+    clip: float
+    penalty: float
+    drift: float
+
+
+# wgan: the course's of 2017 (RMSprop 1e-4, which is Arjovsky et al.'s but for its 5e-5; their code's schedule) and
+# 2019 (clip and five steps). wgan-gp: Gulrajani et al. (2017), section 5 and algorithm 1. progressive: Karras et al.
+# (2018), appendix A.1.
+RECIPES: dict[GanKind, Recipe] = {
+    "wgan": Recipe("rmsprop", 1e-4, (0.0, 0.99), 5, True, clip=0.01, penalty=0.0, drift=0.0),
+    "wgan-gp": Recipe("adam", 1e-4, (0.0, 0.9), 5, False, clip=0.0, penalty=10.0, drift=0.0),
+    "progressive": Recipe("adam", 1e-3, (0.0, 0.99), 1, False, clip=0.0, penalty=10.0, drift=1e-3),
+}
+
+BURST, FIRST, EVERY = 100, 25, 500
+
+
+class GanOptions(BaseModel):
+    """How a generator of pictures is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    kind: Annotated[
+        GanKind,
+        Field(
+            description="wgan (weights clipped), wgan-gp (gradient penalty), or progressive (growing from 4×4 pixels)."
+        ),
+    ] = "wgan-gp"
+    size: Annotated[int, Field(ge=16, le=128, description="Side of the pictures in pixels: 16, 32, 64 or 128.")] = 64
+    steps: Annotated[int, Field(ge=1, description="Steps of the generator.")] = 20_000
+    batch_size: Annotated[int, Field(ge=2, le=4096, description="Pictures in a step.")] = 64
+    width: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1024,
+            description="Channels: of the maps nearest to the picture (default 64), of the small maps of a progressive "
+            "network (default 128).",
+        ),
+    ] = None
+    noise: Annotated[int, Field(ge=1, le=4096, description="Numbers that a picture is made from.")] = 100
+    upsample: Annotated[
+        Literal["transposed", "resize"],
+        Field(description="How maps are doubled (not in a progressive network): resize draws no checkerboards."),
+    ] = "transposed"
+
+    optimizer: Annotated[
+        Literal["adam", "rmsprop"] | None,
+        Field(description="What moves the weights. Default: rmsprop for wgan, else adam."),
+    ] = None
+    learning_rate: Annotated[
+        float | None, Field(gt=0, description="Of both. Default: 1e-4, with progressive 1e-3.")
+    ] = None
+    critic_steps: Annotated[
+        int | None,
+        Field(ge=1, le=1000, description="Of the critic before each of the generator. Default: 5, with progressive 1."),
+    ] = None
+    bursts: Annotated[
+        bool | None,
+        Field(
+            description="100 critic steps before each of the generator's first 25 steps and at every 500th. Default: "
+            "with wgan."
+        ),
+    ] = None
+    clip: Annotated[
+        float | None, Field(ge=0, description="Bound of the critic's weights, 0 for none. Default: 0.01 with wgan.")
+    ] = None
+    penalty: Annotated[
+        float | None,
+        Field(ge=0, description="Weight of the gradient penalty, 0 for none. Default: 10, none with wgan."),
+    ] = None
+    spectral: Annotated[bool, Field(description="Spectral norm in the critic (not of a progressive network).")] = False
+    average: Annotated[
+        float, Field(ge=0, lt=1, description="Decay of the running average of the generator's weights; 0 for none.")
+    ] = 0.999
+
+    flip: Annotated[bool, Field(description="Mirror half of the pictures.")] = False
+    sheet_every: Annotated[int, Field(ge=1, description="Steps from one sheet.png to the next.")] = 100
+    sheet_count: Annotated[int, Field(ge=1, le=400, description="Pictures on a sheet.")] = 36
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of all chance.")] = 0
+    precision: Annotated[PrecisionName, Field(description="Mixed precision is for GPUs.")] = "32-true"
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
+    ] = "auto"
+
+    @field_validator("size")
+    @classmethod
+    def _power_of_two(cls, size: int) -> int:
+        if size & (size - 1):
+            raise ValueError("must be 16, 32, 64 or 128")
+        return size
+
+    @model_validator(mode="after")
+    def _lipschitz(self) -> GanOptions:
+        recipe = self.recipe
+        if not (recipe.clip or recipe.penalty or self.spectral):
+            raise ValueError("nothing keeps the critic's slopes in bounds: give --clip, --penalty or --spectral")
+        if self.kind == "progressive" and self.spectral:
+            raise ValueError("a progressive critic has no spectral norm: leave --spectral out")
+        return self
+
+    @property
+    def recipe(self) -> Recipe:
+        """The kind's own, with what is asked for over it."""
+        given = {name: value for name in Recipe._fields if (value := getattr(self, name, None)) is not None}
+        return RECIPES[self.kind]._replace(**given)
+
+    def critic_steps_before(self, step: int) -> int:
+        """Steps of the critic before this one of the generator, counted from 0.
+
+        >>> [GanOptions(kind="wgan").critic_steps_before(step) for step in (0, 24, 25, 499, 500)]
+        [100, 100, 5, 5, 100]
+        """
+        recipe = self.recipe
+        burst = recipe.bursts and (step < FIRST or step % EVERY == 0)
+        return max(BURST, recipe.critic_steps) if burst else recipe.critic_steps
+
+    def generator(self, channels: int) -> dict[str, Any]:
+        """What :func:`~impasto.translation.gan.generator.build_generator` takes."""
+        common = {"size": self.size, "noise": self.noise, "channels": channels}
+        if self.kind == "progressive":
+            return {"kind": "progressive", **common, "width": self.width or 128}
+        return {"kind": "dcgan", **common, "width": self.width or 64, "upsample": self.upsample}
+
+
+class GenerateOptions(BaseModel):
+    """Which pictures a generator is to make."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    count: Annotated[int, Field(ge=1, le=10_000, description="Pictures on the sheet.")] = 36
+    columns: Annotated[
+        int | None, Field(ge=1, description="Pictures in a row. Default: as many as there are rows.")
+    ] = None
+    interpolate: Annotated[bool, Field(description="Every row goes from one picture to another, step by step.")] = False
+    enlarge: Annotated[int, Field(ge=1, le=32, description="Times that every pixel is repeated.")] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of the noise: the same seed, the same pictures.")] = 0
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
+    ] = "auto"

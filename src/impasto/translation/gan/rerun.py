@@ -1,0 +1,69 @@
+"""Rerun: trains a generator again from its run, and says how far the two differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto.errors import UsageError
+from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.options_file import validate
+from impasto.translation.gan.generated import load_generator
+from impasto.translation.gan.options import GanOptions
+from impasto.translation.gan.run import VERB, Listen, TrainedGan, train_gan
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a generator trained again is from the first.
+
+    Attributes:
+        weights: Largest absolute difference of a weight.
+        reasons: What of the circumstances is not as it was.
+    """
+
+    weights: float
+    reasons: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether the weights agree to the last bit."""
+        return self.weights == 0
+
+    def __str__(self) -> str:
+        if self.identical:
+            return "identical: the same weights, bit for bit"
+        return f"weights differ by up to {self.weights:.2g}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
+
+
+def rerun(
+    directory: Path | str, *, out: Path | str | None = None, progress: Listen | None = None
+) -> tuple[TrainedGan, Difference]:
+    """Train a generator again with the options and the pictures of a finished run.
+
+    Args:
+        directory: The run.
+        out: The new run's directory; by default one beside the first.
+        progress: Called with every step.
+
+    Raises:
+        UsageError: No finished run of `impasto train gan`, or pictures that have changed.
+    """
+    run = RunDirectory.open(directory)
+    if run.verb != VERB or run.status != "finished":
+        raise UsageError(f"{directory} is no finished run of `impasto train gan`")
+    first = load_generator(run.path).module.state_dict()
+    new = Path(out) if out else default_path(VERB, run.path.name[:60], "again", root=run.path.parent)
+    options = validate(GanOptions, run.options)
+    result = train_gan(
+        Path(run.manifest["source"]), options=options, run=new, expect=run.manifest["data"], progress=progress
+    )
+    again = load_generator(result.run).module.state_dict()
+    largest = max(float((first[name].double() - again[name].double()).abs().max()) for name in first)
+    there = RunDirectory.open(result.run).manifest["made_with"]
+    reasons = tuple(
+        f"{name} was {value}, is {there.get(name)}"
+        for name, value in run.manifest["made_with"].items()
+        if there.get(name) != value
+    )
+    return result, Difference(largest, reasons)
