@@ -175,7 +175,7 @@ def test_another_error_of_the_network_is_not_taken_for_memory() -> None:
 
 
 def test_a_network_that_gives_another_size_than_it_says_is_refused() -> None:
-    with pytest.raises(ImpastoError, match="promises"):
+    with pytest.raises(ImpastoError, match="its scale and classes promise"):
         apply(model_of(nn.Conv2d(3, 3, 3), 1), picture(20, 20))
 
 

@@ -64,6 +64,21 @@ def test_an_esrgan_is_tiled_exactly_and_runs_on_a_single_pixel(tmp_path: Path) -
     assert apply(model, torch.rand(1, 3, 1, 1)).shape == (1, 3, 4, 4)
 
 
+def test_windowed_attention_is_tiled_on_the_grid_of_its_windows(tmp_path: Path) -> None:
+    from spandrel.architectures.SwinIR.__arch.SwinIR import SwinIR
+
+    torch.manual_seed(0)
+    how = {"upscale": 2, "upsampler": "pixelshuffledirect", "img_size": 16, "window_size": 8, "mlp_ratio": 2}
+    module = SwinIR(depths=[2], embed_dim=6, num_heads=[2], resi_connection="1conv", **how)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    model = load(checkpoint(module, tmp_path / "swinir.safetensors"))
+    assert field_of(model.module, 2).step == 8 and field_of(model.module, 2).everywhere == ""
+    pixels = torch.rand(1, 3, 40, 133)
+    assert (apply(model, pixels, tile=24) - apply(model, pixels)).abs().max() < 1e-5
+
+
 def test_a_gray_network_takes_the_channels_one_by_one(tmp_path: Path) -> None:
     module = compact(channels=1)
     model = load(checkpoint(module, tmp_path / "gray.safetensors"))

@@ -193,23 +193,27 @@ def test_a_model_that_enlarges_more_begins_with_one_that_enlarges_less(photos: P
 # Killed and taken up
 
 
-@pytest.mark.parametrize("events", [1, 2, 3, 4])
-def test_a_run_that_is_killed_anywhere_ends_in_the_same_bits(
-    events: int, whole: TrainedModel, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_is_killed_after_every_step_ends_in_the_same_bits(
+    whole: TrainedModel, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun(photos, tmp_path / "run", events)
+    run = begun(photos, tmp_path / "run", 1)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    made = resume(tmp_path / "run")
+    for done in (2, 3, 4):
+        with pytest.raises(Killed):
+            resume(run, progress=killed_after(1))
+        assert len(RunDirectory.open(run).read_log()) == done
+    made = resume(run)
     assert same(made.run, whole.run) and made.scores == whole.scores
     one, other = (
         [
             {key: value for key, value in record.items() if key != "seconds"}
-            for record in RunDirectory.open(run).read_log()
+            for record in RunDirectory.open(path).read_log()
         ]
-        for run in (made.run, whole.run)
+        for path in (made.run, whole.run)
     )
     assert one == other and not (made.run / "checkpoint.safetensors").exists()
+    assert models.load(made.run).card == models.load(whole.run).card
     assert not list((tmp_path / "elsewhere").iterdir())
 
 

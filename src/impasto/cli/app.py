@@ -17,6 +17,7 @@ from impasto.cli.degrade import degrade
 from impasto.cli.demo import demo
 from impasto.cli.dream import dream
 from impasto.cli.embed import embed
+from impasto.cli.enhance import enhance
 from impasto.cli.evaluate import evaluate
 from impasto.cli.explain import explain
 from impasto.cli.export import export
@@ -24,6 +25,7 @@ from impasto.cli.features import features
 from impasto.cli.fool import fool
 from impasto.cli.invert import invert
 from impasto.cli.landscape import landscape
+from impasto.cli.models import models
 from impasto.cli.neighbours import neighbours
 from impasto.cli.networks import networks
 from impasto.cli.patches import patches
@@ -94,6 +96,8 @@ for command in (
     neighbours,
     embed,
     activations,
+    enhance,
+    models,
     degrade,
     segment,
     generate,
@@ -131,7 +135,7 @@ def run(arguments: list[str]) -> int:
         complain("out of memory: a smaller --size or --batch-size needs less", as_json=as_json, own=True)
         return 1
     except KeyboardInterrupt as stop:
-        makes_pictures = {"stylize", "texture", "invert", "demo", "visualize", "dream"}.intersection(arguments[:1])
+        makes_pictures = {"stylize", "texture", "invert", "demo", "visualize", "dream", "enhance"}.intersection(arguments[:1])
         before = " before there was a picture" if makes_pictures else ""
         complain("; ".join([f"stopped{before}", *getattr(stop, "__notes__", ())]), as_json=as_json)
         return 1

@@ -186,6 +186,10 @@ def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Sile
                 return load_subject(name, weights, bar.download)
 
             return inspection.rerun(picture, recipe, load, search=search, progress=bar.part)
+        if recipe.verb == "enhance":
+            from impasto.translation import rerun as translation
+
+            return translation.rerun(picture, recipe, search=search, progress=bar.part)
     from impasto.synthesis import rerun as synthesis
 
     return synthesis.rerun(picture, search=search, progress=bar, download=bar.download)

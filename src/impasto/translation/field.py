@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -115,7 +116,7 @@ def _strip(module: nn.Module, width: int) -> Float[Tensor, "1 3 h w"]:
     """Noise: what is computed from it differs from place to place."""
     chance = torch.Generator().manual_seed(0)
     noise = torch.rand(1, 3, HEIGHT, width, generator=chance)
-    like = next((p for p in module.parameters() if p.is_floating_point()), noise)
+    like = next((p for p in chain(module.parameters(), module.buffers()) if p.is_floating_point()), noise)
     return noise.to(like)
 
 

@@ -6,6 +6,7 @@ import math
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -72,7 +73,8 @@ def footprint(module: nn.Module) -> Footprint:
 
 
 def _most_held(module: nn.Module, size: tuple[int, int]) -> int:
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    held = chain(module.parameters(), module.buffers())
+    like = next((p for p in held if p.is_floating_point()), torch.empty(0))
     with torch.no_grad(), at_rest(module), _Live() as live:
         picture = torch.zeros(1, 3, *size, dtype=like.dtype, device=like.device)
         module(picture)

@@ -48,9 +48,10 @@ class ThirdParty(nn.Module):
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
         """Pictures in [0, 1] at the network's scale; those of gray networks channel by channel."""
-        if self.descriptor.input_channels == 3:
-            return self._call(self.descriptor, image)
-        return torch.cat([self._call(self.descriptor, channel[:, None]) for channel in image.unbind(1)], dim=1)
+        parts = [image] if self.descriptor.input_channels == 3 else [one[:, None] for one in image.unbind(1)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what will change in torch: nothing that its user could mend
+            return torch.cat([self._call(self.descriptor, part) for part in parts], dim=1)
 
 
 def load_third_party(path: Path) -> TranslationModel:

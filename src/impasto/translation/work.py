@@ -187,7 +187,7 @@ def _plan(options: TranslationOptions, stage: Stage, *, groups: int, seed: int) 
 
 def _scores(records: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Of the last epoch in the records, on the validation pictures."""
-    last = next((record for record in reversed(records) if record["kind"] == "epoch"), {})
+    last: dict[str, Any] = next((record for record in reversed(records) if record["kind"] == "epoch"), {})
     return {key.removeprefix("valid_"): float(last[key]) for key in last if key.startswith("valid_")}
 
 

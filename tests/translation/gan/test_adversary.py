@@ -181,13 +181,22 @@ def test_a_critic_that_never_learns_enough_is_warned_of(
     assert "the generator did not move: pretrain it longer" in caplog.text
 
 
-def test_the_content_weighs_as_much_as_it_is_told_to(pretrained: dict[str, Tensor]) -> None:
-    losses = []
-    for weight in (0.0, 200.0):
+def test_each_loss_weighs_as_much_as_it_is_told_to(pretrained: dict[str, Tensor]) -> None:
+    """Without the adversarial loss any critic leads to the same weights, and without the content loss any content does."""
+
+    def trained(weights: tuple[float, float], width: int, content: Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
         model = begun(pretrained)
-        run(model, replace(PLAN, steps=40, weights=(1.0, weight), average=0.0))
-        losses.append(float(mse(model(VALIDATION[0][0]), VALIDATION[0][1]).detach()))
-    assert losses[1] < losses[0]
+        plan = replace(PLAN, steps=6, weights=weights, average=0.0, critic={**CRITIC, "width": width})
+        list(train_adversarially(model, pair, content, plan))
+        return model
+
+    def other(output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).abs().mean()
+
+    for weights, critics_count, contents_count in (((0.0, 1.0), False, True), ((1.0, 0.0), True, False)):
+        model = trained(weights, 4, mse)
+        assert same(model, trained(weights, 8, mse)) != critics_count
+        assert same(model, trained(weights, 4, other)) != contents_count
 
 
 def test_it_stops_behind_the_turn_and_gives_the_weights_of_the_turn(
