@@ -165,7 +165,7 @@ def _downhill(
 
 def _values(objectives: Sequence[Objective], found: dict[str, Tensor], per: int) -> Float[Tensor, " k"]:
     # split at once: the gradient of each slice by itself would be a whole map of zeros, and their sum
-    maps = {tap: one.float().split(per) for tap, one in found.items()}
+    maps = {tap: torch.split(one.float(), per) for tap, one in found.items()}
     return torch.stack(
         [one.value({tap: maps[tap][number] for tap in one.taps}).float() for number, one in enumerate(objectives)]
     )

@@ -95,6 +95,7 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_bits(trained: TrainedGan,
     assert (tmp_path / "run" / "sheet.png").read_bytes() == trained.sheet.read_bytes()
 
 
+@pytest.mark.timeout(900)  # a fresh interpreter imports torch, which a busy machine takes its time for
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(trained: TrainedGan, photos: Path, tmp_path: Path) -> None:
     code = (
         "import sys, json; from impasto.translation.gan.run import train_gan; "
@@ -102,10 +103,10 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(trained: TrainedGan, phot
     )
     command = [sys.executable, "-c", code, str(photos), str(tmp_path / "run"), json.dumps(MANY)]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        log, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 240
-        while not log.exists() or log.read_bytes().count(b"\n") < 5:
+        log, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 600
+        while not log.exists() or log.read_bytes().count(b"\n") < 3:
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1].decode()
-            time.sleep(0.002)
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert RunDirectory.open(tmp_path / "run").status == "running"
     resume(tmp_path / "run")
