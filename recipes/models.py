@@ -33,10 +33,10 @@ UNET = {
 
 # What each learns; the epochs are what two cores do in about half an hour.
 RECIPES: dict[str, dict[str, Any]] = {
-    "superres-x2": LIGHT | {"task": "superres", "scale": 2, "stages": ("all:36@96*2e-3",), "size": 96},
+    "superres-x2": LIGHT | {"task": "superres", "scale": 2, "stages": ("all:36@96*1e-3",), "size": 96},
     "superres-x4": LIGHT | {"task": "superres", "scale": 4, "stages": ("all:24@192*1e-3",), "size": 192},
     "restore-jpeg": LIGHT
-    | {"task": "restore", "recipe": "jpeg:8-60", "gray": 0.5, "stages": ("all:36@96*2e-3",), "size": 96},
+    | {"task": "restore", "recipe": "jpeg:8-60", "gray": 0.5, "stages": ("all:36@96*1e-3",), "size": 96},
     "restore-photo": LIGHT
     | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:24@96*1e-3",), "size": 96},
     "colorize": UNET | {"task": "colorize", "stages": ("decoder:4@128", "all:30@128")},

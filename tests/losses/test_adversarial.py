@@ -9,7 +9,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from impasto.errors import UsageError
 from impasto.losses.adversarial import (
-    AdversarialLossName,
     boundary,
     clip_weights,
     critic_loss,
@@ -17,6 +16,7 @@ from impasto.losses.adversarial import (
     generator_loss,
     gradient_penalty,
 )
+from impasto.losses.names import AdversarialLossName
 from impasto.translation.gan.critic import build_critic
 
 REAL, FAKE = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.25])

@@ -76,6 +76,15 @@ def rerun(
     voice
         How to speak.
     """
+    if _verb(picture) == "train-gan":
+        from impasto.cli.train_gan import again_gan
+
+        return again_gan(picture, out, voice)
+    if (verb := _verb(picture)) in _TRANSLATIONS:
+        raise UsageError(
+            f"{picture} is a run of `impasto {verb.replace('-', ' ')}`, which rerun does not make: train again with "
+            f"--options {picture / 'options.yaml'}"
+        )
     if _trains(picture):
         from impasto.cli.runs import again
 

@@ -7,7 +7,7 @@ over all of them. Each loss is the published one, without a weight.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from impasto.errors import UsageError
+from impasto.losses.names import AdversarialLossName
 from impasto.networks.names import nearest
-
-AdversarialLossName = Literal["bce", "hinge", "least-squares", "wasserstein"]
 
 
 def critic_loss(

@@ -15,3 +15,4 @@ StyleLossName = Literal[
 ]
 
 PixelLossName = Literal["charbonnier", "l1", "mse"]
+AdversarialLossName = Literal["bce", "hinge", "least-squares", "wasserstein"]

@@ -26,7 +26,9 @@ def fabric_for(device: torch.device, precision: PrecisionName = "32-true") -> Fa
 
         logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # which its import has set to INFO
         devices = [device.index or 0] if device.type == "cuda" else 1
-        if precision == "16-mixed":
-            mixed = MixedPrecision("16-mixed", device.type)
+        if precision != "32-true":
+            mixed = MixedPrecision(precision, device.type)
+            # what goes in stays as it is, for autocast rounds what it has to: a picture in bfloat16 has half its levels
+            mixed.convert_input = lambda data: data  # type: ignore[method-assign]
             return Fabric(accelerator=device.type, devices=devices, plugins=mixed)
         return Fabric(accelerator=device.type, devices=devices, precision=precision)

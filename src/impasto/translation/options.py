@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from impasto.errors import UsageError
-from impasto.losses.names import PixelLossName
+from impasto.losses.names import AdversarialLossName, PixelLossName
 from impasto.training.names import OptimizerName, PrecisionName, ScheduleName
 from impasto.training.stage import parse_stage
 from impasto.translation.names import ArchitectureName, Norm
@@ -151,9 +151,7 @@ class EnhancementOptions(TranslationOptions):
     feature_taps: Annotated[tuple[str, ...], Field(description="Which; default: those that describe styles.")] = ()
 
     # stages named gan
-    adversarial: Annotated[
-        Literal["bce", "hinge", "least-squares", "wasserstein"], Field(description="Loss of the stages named gan.")
-    ] = "bce"
+    adversarial: Annotated[AdversarialLossName, Field(description="Loss of the stages named gan.")] = "bce"
     adversarial_weight: Annotated[
         float, Field(ge=0, description="Its weight; the content loss has content_weight.")
     ] = 1.0

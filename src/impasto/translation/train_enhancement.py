@@ -196,7 +196,7 @@ class EnhancementLesson:
             learning_rate=stage.learning_rate or 0.1 * options.learning_rate,
             gradient_penalty=PENALTY if options.adversarial == "wasserstein" else None,
             average=options.average,
-            switch=options.switch,
+            switch=None if options.adversarial == "wasserstein" else options.switch,  # whose loss has no scale
             auto_stop=options.automatic_stop and bool(self.valid),
             seed=options.seed + first_epoch,
             precision=options.precision,

@@ -84,6 +84,29 @@ def test_all_blocks_are_gathered_and_every_parameter_learns() -> None:
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
 
+def test_blocks_add_to_what_they_are_given_and_each_output_is_gathered() -> None:
+    network, x = grown(scale=2, width=6, blocks=3), torch.randn(1, 6, 5, 5)
+    block = network.blocks[0]
+    added = block(x) - x
+    with torch.no_grad():
+        assert torch.allclose(added, block.two(block.one(x).relu()), atol=1e-5)  # type: ignore[operator, union-attr]
+        network.gather.weight[:, 6:] = 0  # all but the first block's
+        before = network(picture(1, 3, 6, 6))
+        nn.init.kaiming_normal_(network.blocks[1].one.weight)  # type: ignore[arg-type, union-attr]
+        assert torch.equal(network(picture(1, 3, 6, 6)), before)
+        nn.init.kaiming_normal_(network.blocks[0].one.weight)  # type: ignore[arg-type, union-attr]
+        assert not torch.allclose(network(picture(1, 3, 6, 6)), before, atol=1e-3)
+
+
+def test_the_first_features_pass_by_all_blocks() -> None:
+    network, image = grown(scale=2, width=6, blocks=2), picture(1, 3, 6, 6)
+    with torch.no_grad():
+        for parameter in network.body.parameters():
+            parameter.zero_()
+        wanted = Bicubic(2)(image) + F.pixel_shuffle(network.tail(network.head(image - 0.5)), 2)
+        assert torch.allclose(network(image), wanted, atol=1e-5)
+
+
 def test_pictures_of_other_channels() -> None:
     assert Light(scale=2, width=4, blocks=1, channels=1)(picture(1, 1, 5, 6)).shape == (1, 1, 10, 12)
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.translation.architectures.transformer import Transformer
+from impasto.translation.architectures.transformer import Transformer, _Block
 from impasto.translation.architectures.upsample import Bicubic
 
 
@@ -50,6 +50,13 @@ def test_a_shift_by_its_grid_is_a_shift_of_what_comes_out() -> None:
         assert (made - image).abs().mean() > 0.1
         off = (made[..., 44:-40, 44:-40] - moved[..., 40:-40, 40:-40]).abs().max()
         assert off < 1e-5 * made.abs().max()
+
+
+def test_a_block_adds_to_what_it_is_given() -> None:
+    for factored in (False, True):
+        block = _Block(8, factored=factored, norm="none")
+        x = torch.randn(1, 8, 5, 5)
+        assert torch.allclose(block(x) - x, block.two(block.one(x).relu()), atol=1e-6)
 
 
 def test_factored_blocks_are_an_eighth_of_the_weights() -> None:

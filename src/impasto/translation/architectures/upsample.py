@@ -76,7 +76,7 @@ class Bicubic(nn.Module):
         if self.scale == 1:
             return image
         with torch.autocast(image.device.type, enabled=False):
-            framed = F.pad(image, (2, 2, 2, 2), mode="replicate")
+            framed = F.pad(image.to(self.filters.dtype), (2, 2, 2, 2), mode="replicate")
             return F.pixel_shuffle(F.conv2d(framed, self.filters, groups=image.shape[1]), self.scale)
 
 

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.losses.adversarial import (
-    AdversarialLossName,
     boundary,
     clip_weights,
     critic_loss,
     generator_loss,
     gradient_penalty,
 )
+from impasto.losses.names import AdversarialLossName
 from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.hooks import at_rest
 from impasto.runs.checkpoint import Checkpoint
