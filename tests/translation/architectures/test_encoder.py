@@ -89,6 +89,10 @@ def test_squeezenet_s_weights_are_the_network_s_though_its_borders_are_padded(sq
         first = own(image)[0]
         wanted = network.module.features[:2](framed)
     assert (first - wanted[..., :32, :32]).abs().max() < 1e-5
+    bright = torch.zeros(1, 1, 16, 16)
+    bright[..., 8, 8] = 1
+    (place,) = own.stages[1][0](bright).nonzero()  # type: ignore[index, operator]
+    assert place.tolist() == [0, 0, 4, 4], "position o is centred on pixels 2·o"
     # the network itself is as it was
     assert network.module.features[0].padding == (0, 0) and network.module.features[2].ceil_mode
 
@@ -147,6 +151,17 @@ def test_a_network_of_timm_that_does_not_halve_is_one_line(sides: tuple[int, ...
         module.forward_intermediates = lambda image, **_: maps  # type: ignore[assignment]
     with pytest.raises(UsageError, match=words):
         TimmEncoder(module, (0.5,) * 3, (0.5,) * 3)
+
+
+def test_of_maps_of_a_scale_the_deepest_is_chosen_and_weights_must_be_there() -> None:
+    module = nn.Conv2d(3, 4, 1)
+    maps = [torch.full((1, number, 128 // side, 128 // side), number) for number, side in enumerate((2, 2, 4, 4, 4), 1)]
+    module.forward_intermediates = lambda image, **_: maps  # type: ignore[assignment, attr-defined]
+    made = TimmEncoder(module, (0.5,) * 3, (0.5,) * 3)
+    assert (made.strides, made.channels) == ([2, 4], [2, 5])
+    assert [int(one.max()) for one in made(picture(1, 3, 128, 128))] == [2, 5]
+    with pytest.raises(UsageError, match="pocket has no weights for weight: is it another network's file"):
+        fill(made, networks.load("pocket"))
 
 
 def test_an_encoder_begins_with_random_weights_that_pass_the_picture_on() -> None:

@@ -27,7 +27,7 @@ def test_it_begins_near_the_enlarged_picture(scale: int) -> None:
     torch.manual_seed(0)
     image = picture(1, 3, 16, 16)
     network = Transformer(scale=scale, width=8, blocks=2)
-    assert 1e-6 < (network(image) - Bicubic(scale)(image)).abs().mean() < 0.05
+    assert 1e-6 < (network(image) - Bicubic(scale)(image)).abs().mean() < 5e-3
 
 
 def test_without_the_residual_nothing_of_the_picture_s_pixels_passes() -> None:

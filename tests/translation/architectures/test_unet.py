@@ -70,9 +70,9 @@ def test_every_map_of_the_encoder_has_its_gradient(strides: list[int], channels:
 
 def test_the_picture_joins_at_full_size_where_it_is_to() -> None:
     """What the encoder says being the same, only the cross-connection lets a picture through to scores of classes."""
-    for cross in (True, False):
+    for cross, strides in ((True, [1, 2]), (False, [1, 2]), (True, [2, 4]), (False, [2, 4])):
         torch.manual_seed(0)
-        network = UNet(Given([1, 2], [4, 6], 16), width=8, out=5, cross=cross).eval()
+        network = UNet(Given(strides, [4, 6], 16), width=8, out=5, cross=cross).eval()
         with torch.no_grad():
             differs = (network(torch.zeros(2, 3, 16, 16)) - network(torch.ones(2, 3, 16, 16))).abs().max()
         assert bool(differs > 1e-3) is cross
