@@ -64,6 +64,8 @@ def test_gram_matrices_do_not_see_where_things_are() -> None:
     loss = FeatureLoss(L1, tiny(), ("one",), features=1.0, gram=1.0)
     terms = loss.terms(strip([0, 1, 0.5], [0.5, 0, 1]), strip([1, 0.5, 0], [0, 1, 0.5]))
     assert float(terms["gram"]) == pytest.approx(0, abs=1e-6) and float(terms["features"]) > 0.1
+    black = loss.terms(strip([0] * 3, [0] * 3), strip([1] * 3, [1] * 3))
+    assert float(black["gram"]) == pytest.approx(1), "a mean over positions"
 
 
 def test_equal_pictures_cost_nothing_and_black_ones_are_finite() -> None:

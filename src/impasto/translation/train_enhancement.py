@@ -252,11 +252,19 @@ def _begin(
     shown = (valid or validation_pairs(pictures, recipe, options.seed, most=SHOWN))[:SHOWN]
     facts = {
         "trained_on": f"{len(folder.train)} pictures, {len(folder.valid)} for validation",
-        "options": options.model_dump(mode="json", exclude_unset=True, exclude={"weights", "feature_weights", "init"}),
+        "options": _asked(options),
         "impasto": __version__,
     }
     lesson = EnhancementLesson(pictures, valid, shown, recipe, loss, options, device, architecture, facts)
     return lesson, module, encoders | asked
+
+
+def _asked(options: EnhancementOptions) -> dict[str, Any]:
+    """What differs from the task's defaults, but for files of the maker's own."""
+    usual = EnhancementOptions(task=options.task, scale=options.scale).model_dump(mode="json")
+    own = {"weights", "feature_weights", "init", "memory", "device"}
+    chosen = options.model_dump(mode="json", exclude=own).items()
+    return {name: value for name, value in chosen if name in ("task", "scale") or value != usual[name]}
 
 
 def _records(paths: tuple[Path, ...]) -> list[dict[str, Any]]:

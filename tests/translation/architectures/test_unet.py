@@ -10,6 +10,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from impasto.translation.architectures.attention import SelfAttention
 from impasto.translation.architectures.encoder import Encoder
 from impasto.translation.architectures.unet import UNet, unet
+from impasto.translation.names import Norm
 
 SIZES = [(1, 1), (1, 9), (9, 1), (8, 8), (19, 34)]
 
@@ -109,6 +110,16 @@ def test_the_norm_is_of_the_decoder_as_asked() -> None:
     assert norms(unet(width=8, norm="none")) == (0, 0)
 
 
+def test_spectral_norm_bounds_what_weight_norm_does_not() -> None:
+    def gains(norm: Norm) -> list[float]:
+        layers = unet(width=8, norm=norm).requires_grad_(False).eval().decoder.modules()
+        convs = [layer for layer in layers if isinstance(layer, nn.Conv2d) and is_parametrized(layer, "weight")]
+        return [float(torch.linalg.matrix_norm(conv.weight.flatten(1), 2)) for conv in convs]
+
+    assert all(gain == pytest.approx(1, abs=0.1) for gain in gains("spectral"))
+    assert all(gain > 1.5 for gain in gains("weight"))
+
+
 def test_self_attention_is_one_late_step_s() -> None:
     found = [step.attention for step in unet(width=8, attention=True).steps]
     assert [isinstance(one, SelfAttention) for one in found] == [True, False, False]
@@ -119,6 +130,13 @@ def test_the_width_bounds_the_decoder() -> None:
     for width in (16, 40):
         for step in unet(width=width).steps:
             assert step.two[0].out_channels <= width and step.up.conv.out_channels <= 4 * width  # type: ignore
+
+
+def test_a_step_up_is_blurred_where_it_is_to_be() -> None:
+    for blur in (True, False):
+        made = unet(width=16, blur=blur).steps[0].up(torch.randn(1, 128, 3, 3))  # type: ignore[operator]
+        repeated = made[..., ::2, ::2].repeat_interleave(2, -1).repeat_interleave(2, -2)
+        assert torch.allclose(made, repeated, atol=1e-6) is not blur
 
 
 def test_a_step_up_begins_without_a_checkerboard() -> None:

@@ -88,7 +88,7 @@ def test_icnr_begins_with_he_s_deviation(norm: Callable[[nn.Module], nn.Module] 
     if norm:
         norm(conv)
     icnr_(conv, 2)
-    assert float(conv.weight.std()) == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.03)
+    assert conv.weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.03)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -205,6 +205,7 @@ def test_every_preset_makes_photographs_worse_but_not_others(name: str, shared: 
 
 
 @pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 @pytest.mark.parametrize("text", RECIPES)
 def test_a_gpu_gives_what_the_processor_gives(text: str, images: torch.Tensor) -> None:
     recipe = parse(text)

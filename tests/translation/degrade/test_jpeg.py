@@ -82,6 +82,7 @@ def test_photographs_are_compressed_as_by_the_codec(shared: Path) -> None:
 
 
 @pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 def test_a_gpu_gives_what_the_codec_gives() -> None:
     images = made(40, 52).repeat(2, 1, 1, 1)
     qualities, chroma = [5, 20, 50, 70, 90, 100], ["420", "444"] * 3
