@@ -52,5 +52,7 @@ def test_what_is_drawn_is_what_was_noted(tmp_path: Path, monkeypatch: pytest.Mon
     smooth = loss.lines[0].get_ydata()
     assert len(smooth) == 119 and smooth[0] == 1 and smooth[9] == pytest.approx(sum(1 / n for n in range(1, 11)) / 10)
     assert smooth[-1] == pytest.approx(sum(1 / n for n in range(120 - SMOOTHING, 120)) / SMOOTHING)
+    draw_curves([{"kind": "step", "loss": 0.0}, *STEPS], tmp_path / "curves.png")
+    assert (loss.get_yscale(), drawn[1].axes[0].get_yscale()) == ("log", "linear"), "a loss of nothing has no logarithm"
     assert [axis.get_title() for axis in scores] == ["loss (validation)", "psnr (validation)"]
     assert list(scores[1].lines[0].get_xdata()) == [1, 2, 3] and list(scores[1].lines[0].get_ydata()) == [31, 32, 33]

@@ -93,6 +93,14 @@ def test_a_picture_is_the_levels_of_its_file_and_smaller_by_matlab_s_bicubic(pat
     assert pictures.get(3, 0.05).shape == (3, 1, 1)
 
 
+def test_a_sharp_edge_stays_within_black_and_white(tmp_path: Path) -> None:
+    levels = np.zeros((16, 16, 3), "u1")
+    levels[:, 7:] = 255
+    Image.fromarray(levels).save(tmp_path / "edge.png")
+    row = Pictures([tmp_path / "edge.png"], memory=2**20).get(0, 0.75)[0, 0]
+    assert row[:4].max() == 0 and row[-4:].min() == 255 and bool((row.int().diff() >= 0).all())
+
+
 def test_memory_bounds_what_is_kept_and_changes_nothing_else(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

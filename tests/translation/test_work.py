@@ -191,6 +191,9 @@ def test_every_stage_is_told_how_many_epochs_came_before_it(tmp_path: Path) -> N
         work(run, module, lesson, options, None)
     assert lesson.asked == [(Stage("all", 2), 0), (Stage("gan", 3), 2), (Stage("all", 1, 1e-5, 24), 5)]
     assert not module.training and not any(p.requires_grad for p in module.parameters())
+    run, frozen = begin(tmp_path / "frozen", options), make(options)[0].requires_grad_(False)
+    with run.lock():  # a stage named gan finds what an earlier one has frozen free
+        work(run, frozen, lesson, validate(EnhancementOptions, dict(options) | {"stages": ("gan:1",)}), None)
 
 
 # The rates
