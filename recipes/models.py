@@ -33,17 +33,17 @@ UNET = {
 
 # What each learns; the epochs are what two cores do in about half an hour.
 RECIPES: dict[str, dict[str, Any]] = {
-    "superres-x2": LIGHT | {"task": "superres", "scale": 2, "stages": ("all:36@96*1e-3",), "size": 96},
-    "superres-x4": LIGHT | {"task": "superres", "scale": 4, "stages": ("all:24@192*1e-3",), "size": 192},
+    "superres-x2": LIGHT | {"task": "superres", "scale": 2, "stages": ("all:30@96*1e-3",), "size": 96},
+    "superres-x4": LIGHT | {"task": "superres", "scale": 4, "stages": ("all:20@192*1e-3",), "size": 192},
     "restore-jpeg": LIGHT
-    | {"task": "restore", "recipe": "jpeg:8-60", "gray": 0.5, "stages": ("all:36@96*1e-3",), "size": 96},
+    | {"task": "restore", "recipe": "jpeg:8-60", "gray": 0.5, "stages": ("all:14@96*1e-3",), "size": 96},
     "restore-photo": LIGHT
-    | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:24@96*1e-3",), "size": 96},
-    "colorize": UNET | {"task": "colorize", "stages": ("decoder:4@128", "all:30@128")},
-    "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:20@128")},
+    | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:6@96*1e-3",), "size": 96},
+    "colorize": UNET | {"task": "colorize", "stages": ("decoder:2@128", "all:12@128")},
+    "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:14@128")},
 }
 # What begins with another's weights (Lim et al. 2017, section 4.1: x4 from x2).
-BEGIN_WITH = {"superres-x4": "superres-x2", "restore-photo": "restore-jpeg"}
+BEGIN_WITH = {"superres-x4": "superres-x2", "restore-jpeg": "superres-x2", "restore-photo": "restore-jpeg"}
 
 ABOUT = {
     "superres-x2": "enlarges twice; for clean pictures that were made smaller",
@@ -99,17 +99,20 @@ def main() -> None:
 def ship(name: str, run: Path) -> None:
     """Write the model of a finished run to the package, with its card."""
     model = models.load(run)
-    steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    seconds = sum(record["seconds"] for record in steps if record["kind"] == "epoch")
+    told = dict(model.card["options"])
+    begun_with = told.pop("init", None)
+    steps, seconds = cost(run)
     machine = RunDirectory.open(run).manifest["made_with"]
     card = {
         "about": ABOUT[name],
         "trained_on": TRAINED_ON,
         "licence": "CC BY-SA 4.0",
-        "training": f"{len(steps)} steps in {seconds / 60:.0f} minutes on {machine['device']} ({platform.machine()}, "
+        "training": f"{steps} steps in {seconds / 60:.0f} minutes on {machine['device']} ({platform.machine()}, "
         f"{machine['threads']} threads)",
         "recipe": f"recipes/models.py {name}",
-        **{key: model.card[key] for key in ("options", "validation", "impasto")},
+        **({"begun_with": f"{Path(begun_with).name}, {cost(Path(begun_with))[0]} steps"} if begun_with else {}),
+        "options": told,
+        **{key: model.card[key] for key in ("validation", "impasto")},
     }
     ASSETS.mkdir(parents=True, exist_ok=True)
     kept = models.TranslationModel(
@@ -118,6 +121,13 @@ def ship(name: str, run: Path) -> None:
     models.save(kept, ASSETS / f"{name}.safetensors", half=True)
     replace_file(run / "card.json", json.dumps(card, indent=2).encode())
     print(f"{ASSETS / name}.safetensors", json.dumps(card["validation"]), flush=True)
+
+
+def cost(run: Path) -> tuple[int, float]:
+    """Steps and seconds of a run."""
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    seconds = [record["seconds"] for record in records if record["kind"] == "epoch"]
+    return sum(record["kind"] == "step" for record in records), sum(seconds)
 
 
 if __name__ == "__main__":
