@@ -35,6 +35,18 @@ UNET = {
 RECIPES: dict[str, dict[str, Any]] = {
     "superres-x2": LIGHT | {"task": "superres", "scale": 2, "stages": ("all:30@96*1e-3",), "size": 96},
     "superres-x4": LIGHT | {"task": "superres", "scale": 4, "stages": ("all:20@192*1e-3",), "size": 192},
+    "superres-x4-real": LIGHT
+    | {
+        "task": "superres",
+        "scale": 4,
+        "stages": ("all:4@128*3e-4", "gan:6@128"),
+        "size": 128,
+        "crops": 4,
+        "batch_size": 8,
+        "features": 0.3,
+        "gram": 0.3,
+        "critic": "patch",
+    },
     "restore-jpeg": LIGHT
     | {"task": "restore", "recipe": "jpeg:8-60", "gray": 0.5, "stages": ("all:14@96*1e-3",), "size": 96},
     "restore-photo": LIGHT
@@ -43,11 +55,19 @@ RECIPES: dict[str, dict[str, Any]] = {
     "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:14@128")},
 }
 # What begins with another's weights (Lim et al. 2017, section 4.1: x4 from x2).
-BEGIN_WITH = {"superres-x4": "superres-x2", "restore-jpeg": "superres-x2", "restore-photo": "restore-jpeg"}
+BEGIN_WITH = {
+    "superres-x4": "superres-x2",
+    "superres-x4-real": "superres-x4",
+    "restore-jpeg": "superres-x2",
+    "restore-photo": "restore-jpeg",
+}
+# What `impasto enhance --realism` goes to.
+COMPANIONS = {"superres-x4": "superres-x4-real"}
 
 ABOUT = {
     "superres-x2": "enlarges twice; for clean pictures that were made smaller",
     "superres-x4": "enlarges four times; for clean pictures that were made smaller",
+    "superres-x4-real": "enlarges four times and invents the texture that seems to be missing",
     "restore-jpeg": "removes the blocks and rings of JPEG files of quality 8 to 60",
     "restore-photo": "removes noise and the traces of JPEG",
     "colorize": "gives colours to gray pictures: sky, skin and grass; elsewhere it stays pale",
@@ -110,6 +130,7 @@ def ship(name: str, run: Path) -> None:
         "training": f"{steps} steps in {seconds / 60:.0f} minutes on {machine['device']} ({platform.machine()}, "
         f"{machine['threads']} threads)",
         "recipe": f"recipes/models.py {name}",
+        **({"companion": COMPANIONS[name]} if name in COMPANIONS else {}),
         **({"begun_with": f"{Path(begun_with).name}, {cost(Path(begun_with))[0]} steps"} if begun_with else {}),
         "options": told,
         **{key: model.card[key] for key in ("validation", "impasto")},

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from impasto.errors import UsageError
 from impasto.networks.names import nearest
 from impasto.translation.architectures.attention import SelfAttention
-from impasto.translation.gan.initial import begin_as_dcgan
+from impasto.translation.gan.initial import begin_as_dcgan, begin_as_he
 
 CriticNorm = Literal["none", "batch", "instance", "layer", "spectral"]
 
@@ -197,8 +197,11 @@ def _normed(conv: nn.Conv2d, norm: CriticNorm, *, bare: bool) -> list[nn.Module]
 
 
 def _finished(critic: nn.Sequential, norm: CriticNorm) -> nn.Sequential:
-    """With DCGAN's initial weights, and then under spectral norm if that is wanted."""
-    begin_as_dcgan(critic)
+    """With initial weights, DCGAN's or, without norms, He's; and then under spectral norm if that is wanted."""
+    if norm == "none":
+        begin_as_he(critic, SLOPE)
+    else:
+        begin_as_dcgan(critic)
     if norm == "spectral":
         for layer in critic:
             if isinstance(layer, nn.Conv2d):

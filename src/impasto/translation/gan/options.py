@@ -23,6 +23,7 @@ class Recipe(NamedTuple):
         clip: Bound of the critic's weights; 0 for none.
         penalty: Weight of the gradient penalty; 0 for none.
         drift: Weight of the squared scores of real pictures.
+        decay: Part of the steps, at the end, in which the learning rate falls to 0.
     """
 
     optimizer: Literal["adam", "rmsprop"]
@@ -33,15 +34,16 @@ class Recipe(NamedTuple):
     clip: float
     penalty: float
     drift: float
+    decay: float
 
 
 # wgan: the course's of 2017 (RMSprop 1e-4, which is Arjovsky et al.'s but for its 5e-5; their code's schedule) and
 # 2019 (clip and five steps). wgan-gp: Gulrajani et al. (2017), section 5 and algorithm 1. progressive: Karras et al.
 # (2018), appendix A.1.
 RECIPES: dict[GanKind, Recipe] = {
-    "wgan": Recipe("rmsprop", 1e-4, (0.0, 0.99), 5, True, clip=0.01, penalty=0.0, drift=0.0),
-    "wgan-gp": Recipe("adam", 1e-4, (0.0, 0.9), 5, False, clip=0.0, penalty=10.0, drift=0.0),
-    "progressive": Recipe("adam", 1e-3, (0.0, 0.99), 1, False, clip=0.0, penalty=10.0, drift=1e-3),
+    "wgan": Recipe("rmsprop", 1e-4, (0.0, 0.99), 5, True, clip=0.01, penalty=0.0, drift=0.0, decay=0.5),
+    "wgan-gp": Recipe("adam", 1e-4, (0.0, 0.9), 5, False, clip=0.0, penalty=10.0, drift=0.0, decay=0.5),
+    "progressive": Recipe("adam", 1e-3, (0.0, 0.99), 1, False, clip=0.0, penalty=10.0, drift=1e-3, decay=0.4),
 }
 
 BURST, FIRST, EVERY = 100, 25, 500
@@ -101,6 +103,15 @@ class GanOptions(BaseModel):
         float | None,
         Field(ge=0, description="Weight of the gradient penalty, 0 for none. Default: 10, none with wgan."),
     ] = None
+    decay: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Part of the steps, at the end, in which the learning rate falls to 0. Default: 0.5, with "
+            "progressive 0.4.",
+        ),
+    ] = None
     spectral: Annotated[bool, Field(description="Spectral norm in the critic (not of a progressive network).")] = False
     average: Annotated[
         float, Field(ge=0, lt=1, description="Decay of the running average of the generator's weights; 0 for none.")
@@ -147,12 +158,27 @@ class GanOptions(BaseModel):
         burst = recipe.bursts and (step < FIRST or step % EVERY == 0)
         return max(BURST, recipe.critic_steps) if burst else recipe.critic_steps
 
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate at this step of the generator, counted from 0.
+
+        >>> [GanOptions(steps=8, learning_rate=1.0, decay=0.5).learning_rate_at(step) for step in (0, 4, 5, 7)]
+        [1.0, 1.0, 0.75, 0.25]
+        """
+        left = (self.steps - step) / self.steps
+        decay = self.recipe.decay
+        return self.recipe.learning_rate * (min(1.0, left / decay) if decay else 1.0)
+
+    @property
+    def channels_of_maps(self) -> int:
+        """The width: what is asked for, else what suits the size."""
+        return self.width or (max(32, self.size) if self.kind == "progressive" else max(16, self.size // 2))
+
     def generator(self, channels: int) -> dict[str, Any]:
         """What :func:`~impasto.translation.gan.generator.build_generator` takes."""
         common = {"size": self.size, "noise": self.noise, "channels": channels}
         if self.kind == "progressive":
-            return {"kind": "progressive", **common, "width": self.width or 128}
-        return {"kind": "dcgan", **common, "width": self.width or 64, "upsample": self.upsample}
+            return {"kind": "progressive", **common, "width": self.channels_of_maps}
+        return {"kind": "dcgan", **common, "width": self.channels_of_maps, "upsample": self.upsample}
 
 
 class GenerateOptions(BaseModel):

@@ -90,6 +90,9 @@ def play(
         return game.checkpoint({"standing": asdict(standing)})
 
     while standing.step < options.steps:
+        for side in (game.generator, game.critic):
+            for group in side.optimizer.param_groups:
+                group["lr"] = options.learning_rate_at(standing.step)
         at = growth(standing.step, options.steps, options.size) if options.kind == "progressive" else None
         record: dict[str, Any] = {"kind": "step", "step": standing.step + 1}
         record |= {"level": at.level, "alpha": at.alpha} if at else {}
@@ -118,9 +121,9 @@ def new_critic(options: GanOptions, channels: int) -> nn.Module:
     if options.kind == "progressive":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return ProgressiveCritic(size=options.size, width=options.width or 128, channels=channels)
+            return ProgressiveCritic(size=options.size, width=options.channels_of_maps, channels=channels)
     norm = "spectral" if options.spectral else "none" if options.recipe.penalty else "batch"
-    settings = {"kind": "dcgan", "size": options.size, "width": options.width or 64, "channels": channels}
+    settings = {"kind": "dcgan", "size": options.size, "width": options.channels_of_maps, "channels": channels}
     return build_critic({**settings, "norm": norm}, seed)
 
 
@@ -148,7 +151,7 @@ def _move_critic(
     found = {"wasserstein": -float(loss.detach())}
     if recipe.penalty:
         chance = torch.Generator().manual_seed(seed_of(options.seed, CRITIC, number, 1))
-        penalty = gradient_penalty(critic, real, made, chance)
+        penalty = gradient_penalty(lambda x: critic((x + 1) / 2), 2 * real - 1, 2 * made - 1, chance)
         loss = loss + recipe.penalty * penalty
         found["penalty"] = float(penalty.detach())
     if recipe.drift:

@@ -15,7 +15,8 @@ from impasto.errors import UsageError
 
 SLOPE = 0.2  # of the leaky ReLUs (table 2)
 SMALLEST = 4
-WIDE_TO = 32  # side up to which maps have all channels; from there on each doubling halves them (table 2)
+GROWING = 0.6  # part of the training in which pictures grow
+WIDE_TO = 8  # side up to which maps always have all channels
 
 
 class Growth(NamedTuple):
@@ -47,21 +48,23 @@ def levels_of(size: int) -> int:
 def growth(step: int, steps: int, size: int) -> Growth:
     """How far to have grown at a step of a training.
 
-    All phases are equally long, as in the paper: 4×4; then for every level its fading in, and its training whole.
+    The phases of growing are equally long, as in the paper: 4×4; then for every level its fading in, and its training
+    whole. They take 3/5 of the steps; the rest is for the full size, which the paper too trains longer.
 
     Args:
         step: From 0.
         steps: In all.
         size: Of the pictures at the end.
 
-    >>> [growth(step, 7, 32) for step in (0, 1, 2, 6)]
+    >>> [growth(step, 10, 32) for step in (0, 1, 2, 9)]
     [Growth(level=0, alpha=1.0), Growth(level=1, alpha=...), Growth(level=1, alpha=1.0), Growth(level=3, alpha=1.0)]
     """
-    phases = 2 * levels_of(size) + 1
-    phase, within = divmod(step * phases, steps)
+    phases = 2 * levels_of(size)
+    growing = max(1, round(GROWING * steps))
+    phase, within = divmod(step * phases, growing)
     if phase % 2 == 0 or phase >= phases:
         return Growth(min(phase // 2, levels_of(size)))
-    return Growth(phase // 2 + 1, max(within / steps, 1e-3))
+    return Growth(phase // 2 + 1, max(within / growing, 1e-3))
 
 
 def grown_picture(image: Float[Tensor, "b c h w"], at: Growth, size: int) -> Float[Tensor, "b c s s"]:
@@ -229,11 +232,15 @@ def with_deviation(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
 
 
 def _widths(size: int, width: int) -> list[int]:
-    """Channels by level."""
+    """Channels by level: all of them up to a quarter of the size, then each doubling halves them.
+
+    Table 2 halves them from 64 pixels on, of 1024; in small networks nearly all work would be in the largest maps.
+    """
     if width < 1:
         raise UsageError(f"a network {width} channels wide has no channels: choose 1 or more")
     sides = [SMALLEST * 2**level for level in range(levels_of(size) + 1)]
-    return [max(1, min(width, width * WIDE_TO // side)) for side in sides]
+    wide_to = max(WIDE_TO, size // 4)
+    return [max(1, min(width, width * wide_to // side)) for side in sides]
 
 
 def _active(x: Tensor) -> Tensor:
