@@ -33,13 +33,14 @@ def gan(
 
     DATA is a folder of pictures, or MNIST's idx files. A sheet of the same noise is drawn again and again (sheet.png in
     the run), so that one sees how far it is. Killed, it goes on by `impasto resume RUN`; finished, `impasto generate
-    RUN` makes new pictures. A generator takes thousands of steps: use a GPU, or --size 32 and a small --width.
+    RUN` makes new pictures. The defaults are for one core and small pictures; larger ones take a GPU, a --width of 64
+    or more, and tens of thousands of steps.
 
     Examples:
 
-        impasto train gan mnist/ --size 32 --width 16 --steps 3000
-        impasto train gan faces/ --kind progressive --size 64 --flip
-        impasto train gan bedrooms/ --kind wgan --batch-size 64 --width 64
+        impasto train gan mnist/
+        impasto train gan faces/ --kind progressive --size 64 --flip --steps 20000
+        impasto train gan bedrooms/ --size 64 --batch-size 64 --width 64 --learning-rate 1e-4 --critic-steps 5
 
     Parameters
     ----------

@@ -79,12 +79,12 @@ def test_a_generator_that_cannot_be_is_one_line(architecture: dict[str, Any], wo
 
 
 def test_growth_goes_through_every_size_fading_in_each() -> None:
-    at = [growth(step, 70, 32) for step in range(70)]
+    at = [growth(step, 100, 32) for step in range(100)]
     assert at[:10] == [Growth(0)] * 10
-    assert [one.level for one in at] == [0] * 10 + [1] * 20 + [2] * 20 + [3] * 20
+    assert [one.level for one in at] == [0] * 10 + [1] * 20 + [2] * 20 + [3] * 50
     for level in (1, 2, 3):
         alphas = [one.alpha for one in at if one.level == level]
-        assert 0 < alphas[0] < 0.01 and alphas == sorted(alphas) and alphas[10:] == [1.0] * 10
+        assert 0 < alphas[0] < 0.01 and alphas == sorted(alphas) and alphas[10:] == [1.0] * (40 if level == 3 else 10)
 
 
 def test_growth_is_complete_however_few_the_steps() -> None:
@@ -130,6 +130,8 @@ def test_layers_that_have_not_grown_get_no_gradient() -> None:
 def test_maps_have_the_papers_channels() -> None:
     generator = ProgressiveGenerator(size=128, noise=4, width=512)
     assert [layer.weight.shape[1] for layer in generator.to_picture] == [512, 512, 512, 512, 256, 128]
+    small = ProgressiveGenerator(size=32, noise=4, width=32)
+    assert [layer.weight.shape[1] for layer in small.to_picture] == [32, 32, 16, 8]
 
 
 def test_equalised_layers_keep_the_size_of_what_goes_through() -> None:

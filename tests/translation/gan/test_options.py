@@ -1,5 +1,6 @@
 """Options of generators: what a kind brings along, what is asked for over it, and what makes no sense."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -8,24 +9,44 @@ from pydantic import ValidationError
 from impasto.translation.gan.options import RECIPES, GanOptions, GenerateOptions
 
 
-def test_a_kind_brings_its_papers_settings() -> None:
+def test_a_kind_brings_its_settings() -> None:
     wgan, penalised, growing = (GanOptions(kind=kind).recipe for kind in ("wgan", "wgan-gp", "progressive"))
-    assert (wgan.optimizer, wgan.clip, wgan.penalty, wgan.critic_steps, wgan.bursts) == ("rmsprop", 0.01, 0, 5, True)
-    assert (penalised.betas, penalised.clip, penalised.penalty, penalised.critic_steps) == ((0.0, 0.9), 0, 10, 5)
+    assert (wgan.optimizer, wgan.clip, wgan.penalty, wgan.critic_steps, wgan.bursts) == ("rmsprop", 0.01, 0, 5, False)
+    assert (penalised.betas, penalised.clip, penalised.penalty, penalised.critic_steps) == ((0.0, 0.9), 0, 10, 2)
     assert (growing.betas, growing.learning_rate, growing.critic_steps, growing.drift) == ((0.0, 0.99), 1e-3, 1, 1e-3)
 
 
 def test_what_is_asked_for_goes_over_it() -> None:
-    recipe = GanOptions(kind="wgan", optimizer="adam", learning_rate=2e-4, bursts=False, clip=0.1).recipe
-    assert recipe == RECIPES["wgan"]._replace(optimizer="adam", learning_rate=2e-4, bursts=False, clip=0.1)
+    recipe = GanOptions(kind="wgan", optimizer="adam", learning_rate=2e-4, bursts=True, clip=0.1).recipe
+    assert recipe == RECIPES["wgan"]._replace(optimizer="adam", learning_rate=2e-4, bursts=True, clip=0.1)
 
 
 def test_the_schedule_of_2017() -> None:
-    options = GanOptions(kind="wgan")
+    options = GanOptions(kind="wgan", bursts=True)
     found = [options.critic_steps_before(step) for step in range(1001)]
     assert [step for step, count in enumerate(found) if count == 100] == [*range(25), 500, 1000]
     assert set(found) == {5, 100}
-    assert {GanOptions(kind="wgan-gp").critic_steps_before(step) for step in range(600)} == {5}
+    assert {GanOptions(kind="wgan-gp").critic_steps_before(step) for step in range(600)} == {2}
+
+
+@pytest.mark.parametrize(("kind", "decay"), [("wgan", 0.5), ("wgan-gp", 0.5), ("progressive", 0.4)])
+def test_the_learning_rate_stands_and_then_falls_to_nothing(kind: Any, decay: float) -> None:
+    options = GanOptions(kind=kind, steps=100, learning_rate=2.0)
+    rates = [options.learning_rate_at(step) for step in range(101)]
+    begin = round(100 * (1 - decay))
+    assert rates[: begin + 1] == [2.0] * (begin + 1) and rates[100] == 0
+    falls = [before - after for before, after in pairwise(rates[begin:])]
+    assert falls == pytest.approx([2 / (100 - begin)] * len(falls))
+    assert {GanOptions(kind=kind, decay=0, steps=9).learning_rate_at(step) for step in range(9)} == {
+        RECIPES[kind].learning_rate
+    }
+
+
+def test_small_pictures_have_narrow_networks() -> None:
+    sizes = (16, 32, 64, 128)
+    assert [GanOptions(size=size).channels_of_maps for size in sizes] == [16, 16, 32, 64]
+    assert [GanOptions(size=size, kind="progressive").channels_of_maps for size in sizes] == [32, 32, 64, 128]
+    assert GanOptions(width=5).channels_of_maps == 5
 
 
 @pytest.mark.parametrize(
@@ -37,6 +58,7 @@ def test_the_schedule_of_2017() -> None:
         {"batch_size": 1},
         {"learning_rate": 0},
         {"average": 1},
+        {"decay": 1.5},
         {"clip": 0, "kind": "wgan"},
         {"penalty": 0, "kind": "wgan-gp"},
         {"kind": "progressive", "spectral": True},
@@ -58,7 +80,7 @@ def test_descriptions_of_generators_say_all_that_a_file_needs() -> None:
         "kind": "dcgan", "size": 32, "noise": 5, "channels": 1, "width": 8, "upsample": "transposed",
     }  # fmt: skip
     assert GanOptions(kind="progressive").generator(3) == {
-        "kind": "progressive", "size": 64, "noise": 100, "channels": 3, "width": 128,
+        "kind": "progressive", "size": 32, "noise": 100, "channels": 3, "width": 32,
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from impasto.losses.adversarial import gradient_penalty
 from impasto.runs import checkpoint as checkpoints
 from impasto.translation.gan.curves import noise_curves
 from impasto.translation.gan.generator import build_generator
@@ -30,7 +31,7 @@ SMALL: dict[str, Any] = {"size": 16, "width": 8, "noise": 8, "batch_size": 8, "s
 
 
 def options(kind: str, **more: Any) -> GanOptions:
-    return GanOptions(**{"kind": kind, **SMALL, **({"bursts": False} if kind == "wgan" else {}), **more})
+    return GanOptions(**{"kind": kind, **SMALL, **more})
 
 
 def new(how: GanOptions) -> nn.Module:
@@ -84,10 +85,36 @@ def test_critics_have_batch_norm_only_where_no_gradient_is_penalised(kind: str, 
     assert any("parametrizations" in name for name, _ in critic.named_parameters()) == bool(more)
 
 
+def test_slopes_are_penalised_of_pictures_in_the_papers_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In [-1, 1] a slope is half of what it is in [0, 1], so that a penalty there would be four times as heavy."""
+    seen = []
+
+    def spy(critic: Any, real: torch.Tensor, made: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+        seen.append((real.min().item(), real.max().item(), critic(real)))
+        return gradient_penalty(critic, real, made, chance)
+
+    monkeypatch.setattr("impasto.translation.gan.play.gradient_penalty", spy)
+    how = options("wgan-gp", steps=1, critic_steps=1)
+    list(play(new(how), bars(), how))
+    (low, high, scores), critic = seen[0], new_critic(how, 1)
+    assert low == pytest.approx(2 * 30 / 255 - 1) and high == pytest.approx(2 * 220 / 255 - 1)
+    torch.testing.assert_close(scores, critic(bars().batch(0, 8, seed=2)))
+
+
+@pytest.mark.parametrize("kind", ["wgan", "wgan-gp"])
+def test_the_learning_rate_of_both_falls_in_the_second_half(kind: str) -> None:
+    how = options(kind, learning_rate=1e-3)
+    for event in play(new(how), bars(), how):
+        facts = event.checkpoint().facts["optimizers"]
+        rates = {group["lr"] for side in ("generator", "critic") for group in facts[side]["groups"]}
+        assert rates == {how.learning_rate_at(event.record["step"] - 1)}
+    assert rates == {5e-4}
+
+
 def test_a_progressive_play_grows_through_all_sizes() -> None:
     how = options("progressive", steps=10)
     events = list(play(new(how), bars(), how))
-    assert [event.at.level for event in events if event.at] == [0] * 2 + [1] * 4 + [2] * 4
+    assert [event.at.level for event in events if event.at] == [0] * 2 + [1] * 3 + [2] * 5
     assert events[0].where == "step 1/10, 4 pixels" and events[-1].where == "step 10/10, 16 pixels"
     assert isinstance(new_critic(how, 1), ProgressiveCritic)
 
