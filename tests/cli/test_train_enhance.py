@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -236,6 +237,19 @@ def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(
 # Made again
 
 
-def test_a_run_is_not_made_again_without_a_word(photos: Path, capsys: Output) -> None:
+def test_a_run_is_made_again_to_the_bit(photos: Path, capsys: Output) -> None:
     assert run(["train", "enhance", str(photos), *SHORT, "--run", "one"]) == 0
-    refused(capsys, "rerun", "one")
+    assert run(["rerun", "one", "--out", "again"]) == 0
+    assert "again: identical: the same weights, bit for bit" in capsys.readouterr().out
+    assert same("one", "again")
+    assert run(["runs", "rerun", "again", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["identical"] and facts["weights"] == 0 and "again-again" in facts["run"]
+
+
+def test_a_run_whose_pictures_have_gone_is_not_begun_again(photos: Path, capsys: Output) -> None:
+    shutil.copytree(photos, "mine")
+    assert run(["train", "enhance", "mine", *SHORT, "--run", "one"]) == 0
+    Path("mine/3.png").unlink()
+    refused(capsys, "rerun", "one", "--out", "again")
+    assert not Path("again").exists()

@@ -55,7 +55,7 @@ def rerun(
     out: Path | None = None,
     voice: Voice = QUIET,
 ) -> int:
-    """Make a picture again from its recipe, or train a classifier again, and say how far the two differ.
+    """Make a picture again from its recipe, or train a model again from its run, and say how far the two differ.
 
     Of a picture, nothing is written unless --out is given. The exit code is 0 when they are identical, else 1.
 
@@ -76,16 +76,7 @@ def rerun(
     voice
         How to speak.
     """
-    if _verb(picture) == "train-gan":
-        from impasto.cli.train_gan import again_gan
-
-        return again_gan(picture, out, voice)
-    if (verb := _verb(picture)) in _TRANSLATIONS:
-        raise UsageError(
-            f"{picture} is a run of `impasto {verb.replace('-', ' ')}`, which rerun does not make: train again with "
-            f"--options {picture / 'options.yaml'}"
-        )
-    if _trains(picture):
+    if _trains(picture) or _verb(picture) in (*_TRANSLATIONS, "train-gan"):
         from impasto.cli.runs import again
 
         return again(picture, out, voice)

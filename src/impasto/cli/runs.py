@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def compare(first: Path, second: Path, /, *more: Path, voice: Voice = QUIET) -> 
 
 @runs.command
 def rerun(run: Path, /, *, out: Path | None = None, voice: Voice = QUIET) -> int:
-    """Train a run's classifier again, and print the difference. The exit code is 0 when there is none, else 1.
+    """Train again what a run trained, and print the difference. The exit code is 0 when there is none, else 1.
 
     Example:
 
@@ -117,7 +117,7 @@ def rerun(run: Path, /, *, out: Path | None = None, voice: Voice = QUIET) -> int
     Parameters
     ----------
     run
-        The directory of a finished run.
+        The directory of a finished run of `impasto train`.
     out
         The new run's directory. Default: one beside the first.
     voice
@@ -127,25 +127,43 @@ def rerun(run: Path, /, *, out: Path | None = None, voice: Voice = QUIET) -> int
 
 
 def again(run: Path, out: Path | None, voice: Voice) -> int:
-    """Train a run's classifier again, say how far the two differ, and return the exit code."""
-    from impasto.learning.rerun import rerun as craft
-
+    """Train again what a run trained, say how far the two differ, and return the exit code."""
     began = time.monotonic()
+    craft = _craft(run)
     try:
         with listener(voice) as bar:
             result, difference = craft(run, out=out, progress=bar, download=bar.download)
     except KeyboardInterrupt as stop:
         return stopped(stop, voice)
+    scores = getattr(difference, "scores", {})  # a classifier's
     say(
         f"{result.run}: {difference}, {time.monotonic() - began:.0f} s",
         voice,
         run=result.run,
         identical=difference.identical,
         weights=difference.weights,
-        scores={name: {"first": was, "again": now} for name, (was, now) in difference.scores.items()},
         reasons=difference.reasons,
+        **({"scores": {name: {"first": was, "again": now} for name, (was, now) in scores.items()}} if scores else {}),
     )
     return 0 if difference.identical else 1
+
+
+def _craft(run: Path) -> Callable[..., Any]:
+    """What trains again what a run trained."""
+    from impasto.runs.directory import RunDirectory
+
+    verb = RunDirectory.open(run).verb
+    if verb in ("train-enhance", "train-segment"):
+        from impasto.translation.rerun_training import rerun_training
+
+        return rerun_training
+    if verb == "train-gan":
+        from impasto.translation.gan.rerun import rerun as rerun_gan
+
+        return lambda run, out, progress, download: rerun_gan(run, out=out, progress=progress)  # no weights to fetch
+    from impasto.learning.rerun import rerun as rerun_classifier
+
+    return rerun_classifier
 
 
 def _best(run: Any) -> str:

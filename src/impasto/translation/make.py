@@ -70,7 +70,7 @@ def kind_of(options: TranslationOptions) -> ArchitectureName:
 def make(
     options: TranslationOptions, *, scale: int = 1, out: int = 3, download: Any = None
 ) -> tuple[nn.Module, dict[str, Any], dict[str, str]]:
-    """A new network in evaluation mode, what it is made of, and the hash of its encoder's weights by name.
+    """A new network in evaluation mode, what it is made of, and the hashes by name of the weights that it begins with.
 
     Raises:
         UsageError: An unknown network or model, or settings that do not go together.
@@ -85,10 +85,11 @@ def make(
         module = build(architecture)
     if network:
         fill(_encoder(module), network)
+    used = {options.encoder: network.sha256} if network else {}
     if options.init:
-        _begin_with(module, options.init)
+        used[options.init] = _begin_with(module, options.init)
     module.to(memory_format=torch.channels_last)
-    return module.eval(), architecture, {options.encoder: network.sha256} if network else {}
+    return module.eval(), architecture, used
 
 
 def groups_of(module: nn.Module, layers: str) -> list[list[nn.Parameter]]:
@@ -118,9 +119,10 @@ def _encoder(module: nn.Module) -> Encoder:
     return module.encoder
 
 
-def _begin_with(module: nn.Module, name: str) -> None:
-    """Give a network what fits of a model's weights: of another scale, all but the last convolution (EDSR's way)."""
-    state = models.load(name).module.state_dict()
+def _begin_with(module: nn.Module, name: str) -> str:
+    """Give a network what fits of a model's weights, and return their hash; of another scale, all but the end."""
+    model = models.load(name)
+    state = model.module.state_dict()
     own = module.state_dict()
     fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
     if not fitting:
@@ -128,3 +130,4 @@ def _begin_with(module: nn.Module, name: str) -> None:
     module.load_state_dict(own | fitting)
     if left := len(own) - len(fitting):
         log.warning("%d of %d tensors are of %s; the other %d begin anew", len(fitting), len(own), name, left)
+    return model.sha256
