@@ -11,6 +11,7 @@ from safetensors.torch import load_file, safe_open, save_file
 from torch import nn
 
 from impasto.errors import ImpastoError, UsageError
+from impasto.runs.directory import RunDirectory
 from impasto.translation import model as room
 from impasto.translation.architectures import build
 from impasto.translation.model import MODEL, TranslationModel, card_of, load, read, require_task, save
@@ -125,11 +126,18 @@ def test_every_shipped_model_can_be_built_and_says_what_it_is() -> None:
 
 
 def test_a_run_that_is_not_finished_has_no_model(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UsageError, match="no run in .*photos"):
+        load(tmp_path / "photos")
+    RunDirectory.create(tmp_path / "run", verb="train-enhance", options={}, manifest={})
     with pytest.raises(
         UsageError, match=r"run holds no finished model .*: go on with the run by `impasto resume .*run`"
     ):
         load(tmp_path / "run")
+    RunDirectory.create(tmp_path / "gan", verb="train-gan", options={}, manifest={})
+    save_file({"weight": torch.zeros(2)}, tmp_path / "gan" / MODEL)
+    with pytest.raises(UsageError, match="gan is a run of `impasto train gan`: take one of"):
+        load(tmp_path / "gan")
 
 
 def test_a_file_that_is_no_model_is_one_line(light: TranslationModel, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def benchmark(
 
         impasto benchmark superres-x4 Set5/
         impasto benchmark bicubic Set5/ --scale 4
-        impasto benchmark restore classic5/ --quality 10 --gray
+        impasto benchmark restore-jpeg classic5/ --quality 10 --gray
         impasto benchmark runs/MINE photos/ --recipe "noise:25" --features pocket
 
     Parameters

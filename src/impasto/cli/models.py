@@ -20,7 +20,7 @@ def models(name: str | None = None, /, *, voice: Voice = QUIET) -> None:
 
         impasto models
         impasto models superres-x2
-        impasto models runs/202611211200-train-enhance-photos
+        impasto models runs/202611211200-train-enhance-photos-restore
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def _list(voice: Voice) -> None:
     console = Console(highlight=False)
     if rows:
         table = Table(box=None, pad_edge=False)
-        for column in rows[0]:
-            table.add_column(column, no_wrap=column not in ("about", "figures"))
+        for column in ("name", "figures", "about"):
+            table.add_column(column, no_wrap=column == "name")
         for row in rows:
-            table.add_row(*(str(value) for value in row.values()))
+            table.add_row(*(str(row[column]) for column in ("name", "figures", "about")))
         console.print(table)
     console.print("and runs of `impasto train enhance`, their files, and with spandrel those of other projects")
 
@@ -92,5 +92,5 @@ def _figures(card: dict[str, Any]) -> str:
     figures = card.get("figures") or card.get("validation") or {}
     if isinstance(figures, str):
         return figures
-    shown = (f"{name} {round(value, 3) if isinstance(value, float) else value}" for name, value in figures.items())
+    shown = (f"{name} {value:.4g}" for name, value in figures.items() if name != "loss")
     return ", ".join(shown)

@@ -17,10 +17,12 @@ from impasto.errors import UsageError
 from impasto.images.replace import replace_file
 from impasto.networks.names import nearest
 from impasto.networks.weights import sha256_of
+from impasto.runs.directory import RunDirectory
 from impasto.translation.architectures import build
 from impasto.translation.names import Task
 
 MODEL = "model.safetensors"  # in a run's directory
+VERBS = ("train-enhance", "train-segment")  # of the runs that make one
 FORMAT, VERSION = "impasto translation", "1"
 FACTS = ("task", "scale", "architecture", "recipe", "classes", "card")
 
@@ -100,7 +102,10 @@ def load(name: Path | str) -> TranslationModel:
     path = Path(name)
     if path.is_dir():
         if not (path / MODEL).exists():
+            RunDirectory.open(path)  # which refuses what is no run
             raise UsageError(f"{path} holds no finished model ({MODEL}): go on with the run by `impasto resume {path}`")
+        if _metadata(path / MODEL) is None and (verb := RunDirectory.open(path).verb) not in VERBS:
+            raise UsageError(f"{path} is a run of `impasto {verb.replace('-', ' ')}`: take one of enhance or segment")
         return read(path / MODEL, path.absolute().name)
     if not path.exists():
         raise UsageError(f"no model {str(name)!r}: there are {nearest(str(name), list(packaged))}, runs, and files")
