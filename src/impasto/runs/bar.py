@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+LINE_SECONDS = 30.0  # between lines in a log
 
 
 class Event(Protocol):
@@ -36,9 +39,13 @@ class Event(Protocol):
 
 
 class ProgressBar:
-    """A bar with the losses and the time left; use it as a context and call it with every event."""
+    """A bar with the losses and the time left; use it as a context and call it with every event.
+
+    Where there is no terminal (a log, a pipe) it is a line every ``LINE_SECONDS``.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
+        self._began = self._told = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -63,15 +70,19 @@ class ProgressBar:
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
-        self._progress.update(self._task, completed=event.done, description=_words(event))
+        self.part(event.done, _words(event))
 
     def download(self, done: int, total: int | None) -> None:
         """Show how far a download is that comes before the work."""
-        self._progress.update(self._task, completed=0, description=_bytes(done, total))
+        self.part(0.0, _bytes(done, total))
 
     def part(self, done: float, words: str) -> None:
         """Show the part of a work that is done, with a few words."""
         self._progress.update(self._task, completed=done, description=words)
+        if self._progress.disable and (now := time.monotonic()) - self._told > LINE_SECONDS:
+            self._told = now
+            left = f", {timedelta(seconds=round((now - self._began) * (1 / done - 1)))} left" if done else ""
+            self._progress.console.print(f"{100 * done:.0f} %{left}  {words}", highlight=False, markup=False)
 
 
 class NotebookBar:
