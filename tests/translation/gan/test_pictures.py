@@ -18,7 +18,8 @@ def folder(tmp_path: Path) -> Path:
     for number, (height, width) in enumerate([(40, 60), (60, 40), (32, 32), (20, 20), (33, 300), (64, 48), (50, 50)]):
         path = tmp_path / "photos" / ("a" if number % 2 else "b") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, Picture(torch.full((1, 3, height, width), (number + 1) / 10)))
+        colour = torch.tensor([(number + 1) / 10, 0.5, 0.1]).view(1, 3, 1, 1)
+        write(path, Picture(colour.expand(1, 3, height, width).contiguous()))
     return tmp_path / "photos"
 
 
@@ -77,6 +78,17 @@ def test_digits_of_idx_files_have_one_channel(tmp_path: Path) -> None:
     assert len(load_pictures(file, 32)) == 10
     pictures = load_pictures(tmp_path / "mnist", 32)
     assert len(pictures) == 15 and pictures.batch(0, 3, seed=0).shape == (3, 1, 32, 32)
+
+
+def test_a_folder_of_gray_pictures_has_one_channel_until_there_is_a_colour(tmp_path: Path) -> None:
+    for number in range(3):
+        write(tmp_path / f"{number}.png", Picture(torch.full((1, 3, 20, 24), number / 4)))
+    gray = load_pictures(tmp_path, 16)
+    assert gray.channels == 1 and gray.batch(0, 3, seed=0).shape == (3, 1, 16, 16)
+    write(
+        tmp_path / "red.png", Picture(torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1).expand(1, 3, 20, 20).contiguous())
+    )
+    assert load_pictures(tmp_path, 16).channels == 3
 
 
 def test_the_hash_tells_whether_a_picture_has_changed(folder: Path) -> None:

@@ -41,7 +41,7 @@ class RealPictures:
 
     @property
     def channels(self) -> int:
-        """1 of gray ones, as digits are; else 3."""
+        """1 if all are gray, as digits are; else 3."""
         return int(self.pixels[0].shape[0])
 
     def __len__(self) -> int:
@@ -122,6 +122,8 @@ def _below(folder: Path, size: int, progress: Callable[[float, str], object] | N
             progress((number + 1) / len(names), f"reading {name}")
     if lost:
         log.warning("%d of %d pictures were passed over: %s", len(lost), len(names), lost[0])
+    if all(torch.equal(one, one[:1].expand_as(one)) for one in made):
+        return [one[:1].contiguous() for one in made]  # gray all: a generator has no colours to learn
     return made
 
 
