@@ -377,3 +377,18 @@ def test_the_terminal_stays_quiet_and_torch_unloaded_until_needed(tmp_path, scen
     assert capfd.readouterr() == ("", "")
     check = "import sys, impasto.images; sys.exit(any(m in sys.modules for m in ('torch', 'pyvips', 'PIL')))"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+@pytest.mark.parametrize("source", ["scan.jpg", "scan.png"])
+@pytest.mark.parametrize("target", ["out.jpg", "out.png", "out.tif"])
+def test_the_size_in_print_is_kept_where_only_the_header_tells_it(tmp_path: Path, source: str, target: str) -> None:
+    Image.new("RGB", (30, 20), "red").save(tmp_path / source, dpi=(300, 300))
+    write(tmp_path / target, read(tmp_path / source))
+    with Image.open(tmp_path / target) as made:
+        assert [round(float(value)) for value in made.info["dpi"]] == [300, 300]
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", "plain.png"])
+def test_no_exif_is_made_up(tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (30, 20), "red").save(tmp_path / name)
+    assert read(tmp_path / name).exif is None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 ORIENTATION = 0x0112
-X_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x0128
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 CAMERA, PLACE = 0x8769, 0x8825
 INTEROPERABILITY = 0xA005
 
@@ -24,7 +24,7 @@ DESCRIPTIVE = {
     0x0132: "date",
     0x013B: "artist",
     X_RESOLUTION: "pixels per unit across",
-    0x011B: "pixels per unit down",
+    Y_RESOLUTION: "pixels per unit down",
     RESOLUTION_UNIT: "unit",
     0x8298: "copyright",
 }
@@ -63,6 +63,16 @@ def pixels_per_mm(exif: bytes | None) -> float:
         dots = 72.0
     per_unit = 10.0 if tags.get(RESOLUTION_UNIT) == 3 else 25.4
     return dots / per_unit if 0 < dots < 1e6 else 72 / 25.4
+
+
+def of_density(dots_per_inch: int) -> bytes:
+    """A block that says how large the picture is in print, and nothing else."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[X_RESOLUTION] = exif[Y_RESOLUTION] = float(dots_per_inch)
+    exif[RESOLUTION_UNIT] = 2
+    return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
 def from_tiff(file: IO[bytes]) -> bytes | None:

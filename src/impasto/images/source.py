@@ -157,7 +157,7 @@ def _open_with_libvips(path: Path, kind: str) -> Source:
         orientation=_orientation(image),
         palette=image.get_typeof("palette") != 0,
         icc=blob(image, "icc-profile-data"),
-        exif=_exif_of_tiff(path) if kind == "tiff" else blob(image, "exif-data"),
+        exif=_exif_of_tiff(path) if kind == "tiff" else blob(image, "exif-data") or _density(image),
         xmp=blob(image, "xmp-data"),
         strips=all_strips,
     )
@@ -167,6 +167,13 @@ def _orientation(image: Any) -> int:
     """1 where the file has none or a senseless one."""
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     return orientation if orientation in range(1, 9) else 1
+
+
+def _density(image: Any) -> bytes | None:
+    """What a file without EXIF says of its size in print, as EXIF, which all formats can hold."""
+    dots = image.xres * 25.4
+    unsaid = dots < 26 or abs(dots - 72) < 1  # what libvips gives where nothing is said
+    return None if unsaid else exif.of_density(round(dots))
 
 
 def _exif_of_tiff(path: Path) -> bytes | None:
