@@ -26,6 +26,12 @@ def conv(kernel: int, out: int = 3, dilation: int = 1) -> nn.Conv2d:
     return nn.Conv2d(3, out, kernel, padding=dilation * (kernel // 2), dilation=dilation)
 
 
+def rows_of_four(x: Tensor) -> Tensor:
+    """The mean of every four rows, four times."""
+    few = F.avg_pool2d(x, (4, 1), ceil_mode=True)
+    return F.interpolate(few, scale_factor=(4.0, 1.0))[..., : x.shape[-2], :]
+
+
 class Hourglass(nn.Module):
     """Down by strided convolutions, up by nearest neighbours, with a skip; sides are padded to multiples."""
 
@@ -81,6 +87,9 @@ class WindowAttention(nn.Module):
         (nn.Upsample(scale_factor=3, mode="bicubic"), 3, Field(1, 2)),
         (nn.Sequential(conv(3), nn.BatchNorm2d(3).eval(), nn.Dropout()), 1, Field(1, 1)),
         (Fold(4), 1, Field(4, 4)),
+        (nn.Conv2d(3, 3, (9, 1), padding=(4, 0)), 1, Field(1, 4)),
+        (nn.Conv2d(3, 3, (3, 1), padding=(300, 0), dilation=(300, 1)), 1, Field(1, 300)),
+        (Lambda(rows_of_four), 1, Field(4, 0)),
         (Lambda(lambda x: F.layer_norm(x.movedim(1, 3), (3,)).movedim(3, 1)), 1, Field(1, 0)),
         (Lambda(lambda x: x - x.mean(1, keepdim=True)), 1, Field(1, 0)),
     ],
@@ -108,6 +117,7 @@ GLOBAL = {
                                         @ x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape)),
     "a Fourier transform": Lambda(lambda x: torch.fft.irfft2(torch.fft.rfft2(x) * 0.5, s=x.shape[-2:])),
     "a norm over positions": Lambda(lambda x: F.normalize(x, dim=3)),
+    "a sum along the picture": Lambda(lambda x: x.cumsum(2)),
 }  # fmt: skip
 
 
@@ -128,6 +138,8 @@ def test_squeeze_and_excitation_is_found_in_whatever_way_it_pools(pooling: nn.Mo
 def test_a_network_that_knows_where_it_is_is_found_out_though_it_looks_nowhere_far() -> None:
     place = Lambda(lambda x: x + torch.linspace(0, 1, x.shape[-1]))
     assert field_of(place).everywhere == "its position in the picture"
+    upright = Lambda(lambda x: x + torch.linspace(0, 1, x.shape[-2])[:, None])
+    assert field_of(upright).everywhere == "its position in the picture"
 
 
 def test_a_field_wider_than_what_is_tried_counts_as_everywhere() -> None:

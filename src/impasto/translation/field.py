@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from impasto.networks.hooks import at_rest
 
-HEIGHT = 16  # pixels of the strips that are tried: low, since whole columns are spoiled
-NARROWEST, WIDEST = 128, 4096
+NARROW = 16  # pixels across the strips that are tried: few, since all of them are spoiled
+SHORTEST, LONGEST = 128, 4096
 LARGEST_STEP = 64  # pixels: networks that work on a coarser grid are not tiled exactly
 SAME = 1e-4  # of the largest value: closer than this, two results differ by rounding only
 
@@ -46,6 +46,7 @@ _REDUCTIONS = {
     "cumsum": "a sum along the picture",
 }
 _RESAMPLING = ("convolution", "pool2d", "upsample", "_unshuffle", "_shuffle")
+_ALONG = (-1, -2)  # dimensions: strips lie, and stand
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,13 @@ _measured: weakref.WeakKeyDictionary[nn.Module, dict[int, Field]] = weakref.Weak
 def field_of(module: nn.Module, scale: int = 1) -> Field:
     """The field of a network, measured when it is asked for first.
 
-    Three things are found out by running the network on narrow strips:
+    Three things are found out by running the network on narrow strips, lying and standing:
 
     1. the operations that run: what averages, normalises or attends over a number of positions that grows with the
        picture is global (squeeze-and-excitation, instance and group norm, self-attention), and the strides of what
        makes maps smaller give the grid;
-    2. what one spoiled column of the grid spoils: not-a-numbers go through convolutions, poolings and activations to
-       exactly what sees them (`impasto.networks.geometry` measures taps so);
+    2. what one spoiled column, or row, of the grid spoils: not-a-numbers go through convolutions, poolings and
+       activations to exactly what sees them (`impasto.networks.geometry` measures taps so);
     3. whether two tiles with that halo give what the whole strip gives. Where they do not, though nothing else spoke
        against it, the network knows where in the picture it is, or works on a coarser grid, which is tried.
 
@@ -103,83 +104,88 @@ def _measure(module: nn.Module, scale: int) -> Field:
     if why := (told if isinstance(told, str) else "") or found:
         return Field(step, 0, why)
     while step <= LARGEST_STEP:
-        halo = _halo(module, scale, step, reach)
-        if halo is None:
-            return Field(step, 0, f"a field of more than {WIDEST // 2} pixels")
-        if _tiles_agree(module, scale, step, halo):
+        halos = [_halo(module, scale, step, reach, along) for along in _ALONG]
+        if None in halos:
+            return Field(step, 0, f"a field of more than {LONGEST // 2} pixels")
+        halo = max(halo or 0 for halo in halos)
+        if all(_tiles_agree(module, scale, step, halo, along) for along in _ALONG):
             return Field(step, halo)
         step *= 2
     return Field(step, 0, "its position in the picture")
 
 
-def _strip(module: nn.Module, width: int) -> Float[Tensor, "1 3 h w"]:
+def _strip(module: nn.Module, length: int, along: int) -> Float[Tensor, "1 3 h w"]:
     """Noise: what is computed from it differs from place to place."""
     chance = torch.Generator().manual_seed(0)
-    noise = torch.rand(1, 3, HEIGHT, width, generator=chance)
+    noise = torch.rand(1, 3, NARROW, length, generator=chance).transpose(-1, along).contiguous()
     like = next((p for p in chain(module.parameters(), module.buffers()) if p.is_floating_point()), noise)
     return noise.to(like)
 
 
-def _halo(module: nn.Module, scale: int, step: int, reach: int) -> int | None:
-    """Pixels that an output pixel at a multiple of ``step`` sees beyond it; None if more than half of `WIDEST`.
+def _halo(module: nn.Module, scale: int, step: int, reach: int, along: int) -> int | None:
+    """Pixels that an output pixel at a multiple of ``step`` sees beyond it; None if more than half of `LONGEST`.
 
-    The strip is wide enough for a single layer's reach, in positions of the grid at most: what a dilated convolution
+    The strip is long enough for a single layer's reach, in positions of the grid at most: what a dilated convolution
     sees through its holes would else lie outside.
     """
-    width = max(NARROWEST, 8 * step, 2 * reach * step)
-    while width <= WIDEST:
-        strip, middle = _strip(module, width), width // 2 // step * step
-        strip[..., middle : middle + step] = float("nan")
-        spoiled = module(strip).isnan().any(dim=1).any(dim=1)[0].nonzero().flatten()
+    length = max(SHORTEST, 8 * step, 2 * reach * step)
+    while length <= LONGEST:
+        strip, middle = _strip(module, length, along), length // 2 // step * step
+        strip.narrow(along, middle, step).fill_(float("nan"))
+        spoiled = module(strip).isnan().any(dim=1).any(dim=-2 if along == -1 else -1)[0].nonzero().flatten()
         if not len(spoiled):
             return 0
         low, high = int(spoiled[0]), int(spoiled[-1]) + 1
-        if low > 0 and high < width * scale:
-            # an output pixel left of the column saw it to its right; the first clean one behind it sees nothing of it
+        if low > 0 and high < length * scale:
+            # an output pixel before what is spoiled saw it behind it; the first clean one beyond sees nothing of it
             return max(0, middle - low // scale, -(-high // scale) - (middle + step))
-        width *= 2
+        length *= 2
     return None
 
 
-def _tiles_agree(module: nn.Module, scale: int, step: int, halo: int) -> bool:
-    """Whether parts of a strip, whose width is no multiple of the grid, give what the whole strip gives.
+def _tiles_agree(module: nn.Module, scale: int, step: int, halo: int, along: int) -> bool:
+    """Whether parts of a strip, whose length is no multiple of the grid, give what the whole strip gives.
 
     They begin and end at odd multiples of the step: were the true grid coarser, they would lie beside it.
     """
     reach = -(-halo // step)
-    width = (2 * reach + 9) * step + step // 2 + 1
-    strip = _strip(module, width)
+    length = (2 * reach + 9) * step + step // 2 + 1
+    strip = _strip(module, length, along)
     whole = module(strip)
     for first, last in ((1, None), (3, None), (0, 2 * reach + 7), (1, 2 * reach + 8)):
         start = (first + reach) * step if first else 0
-        stop = (last - reach) * step if last else width
-        first, last = first * step, last * step if last else width
-        seen = module(strip[..., first:last])
-        own = seen[..., (start - first) * scale : (stop - first) * scale]
-        there = whole[..., start * scale : stop * scale]
+        stop = (last - reach) * step if last else length
+        first, last = first * step, last * step if last else length
+        seen = module(strip.narrow(along, first, last - first))
+        if (whole.shape[along], seen.shape[along]) != (length * scale, (last - first) * scale):
+            return False
+        own = seen.narrow(along, (start - first) * scale, (stop - start) * scale)
+        there = whole.narrow(along, start * scale, (stop - start) * scale)
         if own.shape != there.shape or float((own - there).abs().max()) > SAME * max(1.0, float(there.abs().max())):
             return False
     return True
 
 
 def _operations(module: nn.Module, stride: int) -> tuple[int, int, str]:
-    """The grid that a network works on, the widest kernel, and the global operation that it runs, if any."""
-    step = stride
-    narrow, wide = (_record(module, width) for width in (NARROWEST, 2 * NARROWEST))
-    if len(narrow.found) != len(wide.found):
-        return step, 0, "what it does depends on the picture's size"
-    for (name, size, reduced, why), (_, wider, more, _) in zip(narrow.found, wide.found, strict=True):
-        if why and (reduced is None or reduced != more):
-            return step, 0, why
-        if any(word in name for word in _RESAMPLING) and wider > size:
-            # a border without padding costs positions: only the difference of two widths tells the stride
-            step = math.lcm(step, max(1, round(NARROWEST / (wider - size))))
-    return min(step, 2 * LARGEST_STEP), narrow.reach, ""
+    """The grid that a network works on, the longest kernel, and the global operation that it runs, if any."""
+    step, reach = stride, 0
+    for along in _ALONG:
+        short, long = (_record(module, length, along) for length in (SHORTEST, 2 * SHORTEST))
+        reach = max(reach, short.reach)
+        if len(short.found) != len(long.found):
+            return step, reach, "what it does depends on the picture's size"
+        for (name, size, reduced, why), (_, larger, more, _) in zip(short.found, long.found, strict=True):
+            if why and (reduced is None or reduced != more):
+                return step, reach, why
+            if any(word in name for word in _RESAMPLING) and larger > size:
+                # a border without padding costs positions: only the difference of two lengths tells the stride
+                step = math.lcm(step, max(1, round(SHORTEST / (larger - size))))
+    return min(step, 2 * LARGEST_STEP), reach, ""
 
 
-def _record(module: nn.Module, width: int) -> _Operations:
-    with _Operations() as seen:
-        module(_strip(module, width))
+def _record(module: nn.Module, length: int, along: int) -> _Operations:
+    with _Operations(along) as seen:
+        module(_strip(module, length, along))
     return seen
 
 
@@ -187,13 +193,15 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down what runs.
 
     Attributes:
-        found: Of each operation: name, width of what comes out, over how many values it reduces (None: always all of
+        along: The dimension along which the picture is long.
+        found: Of each operation: name, length of what comes out, over how many values it reduces (None: always all of
             the picture), and why that is global where the number grows with the picture.
-        reach: Positions from one end of the widest kernel to the other.
+        reach: Positions from one end of the longest kernel to the other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, along: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.along = along
         self.found: list[tuple[str, int, int | None, str]] = []
         self.reach = 0
 
@@ -208,9 +216,9 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func._schema.name.removeprefix("aten::")
         given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | (kwargs or {})
         first = out[0] if isinstance(out, tuple | list) and out else out
-        width = first.shape[-1] if isinstance(first, Tensor) and first.ndim == 4 else 0
+        length = first.shape[self.along] if isinstance(first, Tensor) and first.ndim == 4 else 0
         reduced, why = _reduction(name, given)
-        self.found.append((name, width, reduced, why))
+        self.found.append((name, length, reduced, why))
         if "convolution" in name and "dilation" in given:
             kernel = given["weight"].shape[2:]
             self.reach = max(self.reach, *(d * (k - 1) for d, k in zip(given["dilation"], kernel, strict=False)), 0)
