@@ -119,8 +119,7 @@ def main() -> None:
 def ship(name: str, run: Path) -> None:
     """Write the model of a finished run to the package, with its card."""
     model = models.load(run)
-    told = dict(model.card["options"])
-    begun_with = told.pop("init", None)
+    begun_with = RunDirectory.open(run).options["init"]
     steps, seconds = cost(run)
     machine = RunDirectory.open(run).manifest["made_with"]
     card = {
@@ -131,9 +130,8 @@ def ship(name: str, run: Path) -> None:
         f"{machine['threads']} threads)",
         "recipe": f"recipes/models.py {name}",
         **({"companion": COMPANIONS[name]} if name in COMPANIONS else {}),
-        **({"begun_with": f"{Path(begun_with).name}, {cost(Path(begun_with))[0]} steps"} if begun_with else {}),
-        "options": told,
-        **{key: model.card[key] for key in ("validation", "impasto")},
+        **({"begun_with": f"{Path(begun_with).name}, of {cost(Path(begun_with))[0]} steps"} if begun_with else {}),
+        **{key: model.card[key] for key in ("options", "validation", "impasto")},
     }
     ASSETS.mkdir(parents=True, exist_ok=True)
     kept = models.TranslationModel(
