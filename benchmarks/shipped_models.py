@@ -116,7 +116,7 @@ def main() -> None:
                 ]
             )
             print(f"| {name} | {row.photo} | {row.recipe} | {decibels(given, good):.2f} | {decibels(made, good):.2f} |")
-        write(options.out / f"model-{name}.jpg", Picture(contact_sheet(sheet, height=options.height)))
+        write(options.out / f"model-{name}.jpg", Picture(contact_sheet(sheet, height=options.height)), quality=85)
 
 
 def enhanced(bad: Tensor, name: str) -> Tensor:
