@@ -55,6 +55,12 @@ def test_a_recipe_comes_from_a_file_or_from_steps(capsys: Output) -> None:
     assert Path("one/0.png").read_bytes() != Path("other/0.png").read_bytes()
 
 
+def test_results_inside_the_folder_are_no_sources(capsys: Output) -> None:
+    for _ in range(2):
+        assert run(["degrade", "photos", "--preview", "s.png", "--out", "photos/bad", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["pictures"] == 2
+
+
 def test_the_list_shows_presets_steps_and_how_they_are_written(capsys: Output) -> None:
     assert run(["degrade", "--list"]) == 0
     said = capsys.readouterr().out

@@ -113,6 +113,8 @@ def test_what_is_asked_wrongly_is_said_before_any_work(photos: Path, tmp_path: P
         ([photos, tmp_path / "out"], {"scale": 3}, "no shipped model"),
         ([photos, photos / "a.jpg"], {}, "is a file"),
         ([photos / "a.jpg", photos], {}, "is where the pictures are"),
+        ([photos, photos], {}, "is where the pictures are"),
+        ([photos / "sub", photos / "sub"], {"suffix": "same"}, "is where the pictures are"),
         ([[photos / "a.jpg", photos / "a.jpg"], tmp_path / "out"], {}, "two pictures would both become"),
         ([tmp_path / "none", tmp_path / "out"], {"suffix": ".xyz"}, "names no format"),
     ):

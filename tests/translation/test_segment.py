@@ -142,6 +142,10 @@ def test_the_command_writes_labels_and_overlay_and_says_shares(files: Path, caps
         (["--model", "seg.safetensors", "--out", "street.png"], "street.png is one of the pictures that go in"),
         (["--model", "seg.safetensors", "--overlay", "street.png"], "street.png is one of the pictures that go in"),
         (["--model", "seg.safetensors", "--overlay", "seen.xyz"], "seen.xyz"),
+        (
+            ["--model", "seg.safetensors", "--out", "two.png", "--overlay", "./two.png"],
+            "two.png would be written twice",
+        ),
         (["--model", "seg.safetensors", "--out", "deep/labels.png"], "deep"),
         ([], "--model"),
     ],

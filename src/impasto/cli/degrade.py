@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from impasto.cli.output import listener
+from impasto.cli.output import listener, require_apart
 from impasto.cli.terminal import QUIET, Voice, say
 from impasto.errors import UsageError
 from impasto.translation.degrade import parse
@@ -81,12 +81,13 @@ def degrade(
     if preview:
         require_format(preview)
         require_writable(preview)
-        if preview.resolve() in {path.resolve() for path, _ in craft.find(sources)}:
-            raise UsageError(f"{preview} is one of the pictures that go in: name another file to write")
+        require_apart(preview, [path for path, _ in craft.find(sources, out)])
     written: list[Path] = []
     with listener(voice) as bar:
         if preview:
-            seen = craft.sheet(made, sources, count=count, draws=draws, size=size, seed=seed, progress=bar.part)
+            seen = craft.sheet(
+                made, sources, count=count, draws=draws, size=size, seed=seed, out=out, progress=bar.part
+            )
             write(preview, Picture(seen))
         if out:
             written = craft.degrade_files(made, sources, out, seed=seed, progress=bar.part)

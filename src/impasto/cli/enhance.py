@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from impasto.cli.output import checked_output, chosen, listener, shown_default
+from impasto.cli.output import checked_output, chosen, listener, require_apart, require_page, shown_default
 from impasto.cli.terminal import QUIET, Voice, complain, say
 from impasto.errors import UsageError
 from impasto.translation.enhance_options import EnhanceOptions
@@ -67,10 +67,6 @@ def enhance(
     options = chosen(EnhanceOptions, options_file, options)
     if not pictures:
         raise UsageError("enhance needs a picture: impasto enhance photo.jpg")
-    if compare:
-        from impasto.images import require_writable
-
-        require_writable(compare)
     if len(pictures) > 1 or pictures[0].is_dir() or (out and out.is_dir()):
         if invented:
             raise UsageError("--invented is for one picture: leave it out")
@@ -81,7 +77,7 @@ def enhance(
 def _one(
     picture: Path, out: Path | None, invented: Path | None, compare: Path | None, options: EnhanceOptions, voice: Voice
 ) -> int:
-    out = checked_output(out, picture.parent, [picture], invented, stem=f"{picture.stem}-enhanced")
+    out = checked_output(out, picture.parent, [picture], invented, stem=f"{picture.stem}-enhanced", page=compare)
     from impasto.translation.enhance import enhance as craft
 
     began = time.monotonic()
@@ -120,10 +116,14 @@ def _folder(
 ) -> int:
     if out is None:
         raise UsageError("several pictures need a folder to write into: --out DIR")
-    from impasto.translation.enhance_folder import enhance_folder
+    from impasto.translation.enhance_folder import enhance_folder, planned
 
     items, stopped = [], False
     suffix = format_ if format_ == "same" else f".{format_.lstrip('.').lower()}"
+    if compare:
+        plan = planned(pictures, out, suffix)
+        require_apart(compare, [source for source, _ in plan], [out, *(place for _, place in plan)])
+        require_page(compare)
     try:
         with listener(voice) as show:
             for item in enhance_folder(pictures, out, options=options, suffix=suffix, progress=show.part):

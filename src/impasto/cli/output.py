@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,22 +36,69 @@ def listener(voice: Voice) -> ProgressBar | Silence:
 
 
 def checked_output(
-    out: Path | None, folder: Path, inputs: Sequence[Path], preview: Path | None, stem: str | None = None
+    out: Path | None,
+    folder: Path,
+    inputs: Sequence[Path],
+    preview: Path | None,
+    stem: str | None = None,
+    page: Path | None = None,
 ) -> Path:
-    """Where the picture goes, once it is sure that it can be written there and that it is none of the inputs."""
+    """Where the picture goes, once it is sure that all that is written can be, to files that nothing else is in.
+
+    Args:
+        out: As asked for; None for a name that is free.
+        folder: Where such a name is.
+        inputs: Pictures that go in.
+        preview: Another picture that is written.
+        stem: Of a free name.
+        page: A page of HTML that is written.
+
+    Raises:
+        UsageError: One is an input or another of them, or has no format.
+        ImpastoError: One cannot be written.
+    """
     from impasto.images import require_format, require_writable
 
     out = out or default_output(folder, stem or "-".join(path.stem for path in inputs))
-    known = {path.resolve() for path in inputs}
     for path in inputs:
         if not path.exists():
             raise UsageError(f"{path} does not exist: check the name")
+    written: list[Path] = []
     for path in filter(None, (out, preview)):
-        if path.resolve() in known:
-            raise UsageError(f"{path} is one of the pictures that go in: name another file to write")
+        require_apart(path, inputs, written)
         require_format(path)
         require_writable(path)
+        written.append(path)
+    if page:
+        require_apart(page, inputs, written)
+        require_page(page)
     return out
+
+
+def require_apart(path: Path, inputs: Iterable[Path], written: Iterable[Path] = ()) -> None:
+    """Find out before the work that a file to write would replace a picture, or another that is written.
+
+    Raises:
+        UsageError: It would.
+    """
+    if path.resolve() in {one.resolve() for one in inputs}:
+        raise UsageError(f"{path} is one of the pictures that go in: name another file to write")
+    if path.resolve() in {one.resolve() for one in written}:
+        raise UsageError(f"{path} would be written twice: name another file for one of the two")
+
+
+def require_page(path: Path) -> None:
+    """Find out before the work that a page cannot be written to a file of that name.
+
+    Raises:
+        UsageError: It is not named as one.
+        ImpastoError: It cannot be written.
+    """
+    from impasto.images import require_writable
+
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path}: what is written there is a page of HTML: name a .html")
+    require_writable(path)
 
 
 def default_output(folder: Path, stem: str) -> Path:

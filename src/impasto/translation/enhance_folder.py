@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any, Literal
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import read_recipe, require_format
-from impasto.images.folder import pictures_below
-from impasto.images.write import FORMATS
 from impasto.runs.options_file import validate
 from impasto.runs.parts import remove_parts
 from impasto.runs.recipe import input_file, parse
@@ -20,6 +17,7 @@ from impasto.translation.apply import Progress
 from impasto.translation.choice import Chosen, choose
 from impasto.translation.enhance import enhance, recipe_of
 from impasto.translation.enhance_options import EnhanceOptions
+from impasto.translation.places import gathered, places
 
 STALE = 60.0  # seconds without a byte after which a half-written file is nobody's any more
 
@@ -80,19 +78,19 @@ def enhance_folder(
         require_format(f"a{suffix}")
     out = Path(out)
     many = [sources] if isinstance(sources, str | Path) else sources
-    places = _places([Path(source) for source in many], out, suffix)
+    plan = planned([Path(source) for source in many], out, suffix)
     chosen = choose(options)
-    for folder in {place.parent for _, place in places}:
+    for folder in {place.parent for _, place in plan}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImpastoError(f"the folder {folder} cannot be made: {error.strerror}") from error
         remove_parts(folder, before=time.time() - STALE)
-    for number, (source, place) in enumerate(places):
+    for number, (source, place) in enumerate(plan):
 
         def tell(done: float, words: str, number: int = number, name: str = source.name) -> None:
             if progress:
-                progress((number + done) / len(places), f"{number + 1} of {len(places)}, {name}, {words}")
+                progress((number + done) / len(plan), f"{number + 1} of {len(plan)}, {name}, {words}")
 
         try:
             if _is_done(place, source, chosen, options):
@@ -108,32 +106,19 @@ def enhance_folder(
             yield FolderItem(source, place, "enhanced")
 
 
-def _places(sources: Sequence[Path], out: Path, suffix: str) -> list[tuple[Path, Path]]:
-    """Each picture, and where its result goes."""
+def planned(sources: Sequence[Path], out: Path, suffix: str = ".png") -> list[tuple[Path, Path]]:
+    """Each picture, and where its result goes.
+
+    Raises:
+        UsageError: There are none, or one would be written over.
+    """
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: several pictures need a folder")
-    found: list[tuple[Path, Path]] = []  # a picture, and its place below the folder
-    for source in sources:
-        if not source.is_dir():
-            found.append((source, Path(source.name)))
-            continue
-        inside = [(source / path, Path(path)) for path in pictures_below(source)]
-        found += [pair for pair in inside if not pair[0].absolute().is_relative_to(out.absolute())]
-    if not found:
-        raise UsageError("no pictures to enhance: name some, or folders of some")
-    if any(source.parent.absolute() == out.absolute() for source, _ in found):
+    found = gathered(sources, out)
+    made = places([name for _, name in found], out, suffix)
+    if not {place.parent.resolve() for place in made}.isdisjoint(source.parent.resolve() for source, _ in found):
         raise UsageError(f"--out {out} is where the pictures are: name another folder")
-
-    def named(path: Path, kept: str = "") -> Path:
-        own = path.suffix.lower() if path.suffix.lower() in FORMATS else ".png"
-        return path.with_name(path.stem + kept + (own if suffix == "same" else suffix))
-
-    # two that differ in their suffix only, a photograph and its raw copy, keep it in their names
-    count = Counter(named(place) for _, place in found)
-    places = [named(place, place.suffix if count[named(place)] > 1 else "") for _, place in found]
-    if twice := next((place for place, many in Counter(places).items() if many > 1), None):
-        raise UsageError(f"two pictures would both become {out / twice}: enhance them apart")
-    return [(source, out / place) for (source, _), place in zip(found, places, strict=True)]
+    return [(source, place) for (source, _), place in zip(found, made, strict=True)]
 
 
 def _is_done(place: Path, source: Path, chosen: Chosen, options: EnhanceOptions) -> bool:

@@ -74,7 +74,7 @@ def test_names_that_would_be_the_same_keep_their_suffix(folder: Path, tmp_path: 
     write(folder / "in" / "b.jpg", Picture(torch.rand(1, 3, 8, 8)))
     written = degrade_files(parse("gray"), [folder], tmp_path / "out")
     assert {one.name for one in written} == {"a.png", "b.png.png", "b.jpg.png", "c.png"}
-    with pytest.raises(UsageError, match="written twice"):
+    with pytest.raises(UsageError, match="would both become"):
         degrade_files(parse("gray"), [folder, folder / "a.jpg"], tmp_path / "other")
 
 
@@ -83,6 +83,14 @@ def test_a_good_picture_is_never_written_over(folder: Path) -> None:
     with pytest.raises(UsageError, match="one of the pictures that go in"):
         degrade_files(parse("gray"), [folder], folder)
     assert (folder / "in/b.png").read_bytes() == before and not (folder / "a.png").exists()
+
+
+def test_results_inside_the_folder_are_not_degraded_again(folder: Path) -> None:
+    first = degrade_files(parse("gray"), [folder], folder / "bad")
+    assert degrade_files(parse("gray"), [folder], folder / "bad") == first
+    assert not (folder / "bad/bad").exists()
+    with_results, without = sheet(parse("gray"), [folder]), sheet(parse("gray"), [folder], out=folder / "bad")
+    assert with_results.shape[2] > 1.5 * without.shape[2]
 
 
 def test_of_a_folder_broken_pictures_are_left_out_with_a_warning(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,9 +17,9 @@ from torch import Tensor
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import Picture, read, write
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.folder import pictures_below
 from impasto.translation.degrade.draw import plan
 from impasto.translation.degrade.recipe import Recipe
+from impasto.translation.places import gathered, places
 
 log = logging.getLogger("impasto")
 
@@ -34,21 +33,15 @@ _FONT, _LINE, _LETTER, _FOOT = (
 )  # pixels: captions' font, line to line, a letter, about, and what is below
 
 
-def find(sources: Sequence[Path]) -> list[tuple[Path, str]]:
-    """The pictures that are named, and those below folders: their files, and their names below the folders.
+def find(sources: Sequence[Path], out: Path | None = None) -> list[tuple[Path, str]]:
+    """The pictures that are named, and those below folders but for results: their files, and their names below those.
 
     Raises:
         UsageError: One does not exist, or a folder holds no pictures.
     """
-    found: list[tuple[Path, str]] = []
-    for source in sources:
-        if not source.exists():
-            raise UsageError(f"{source} does not exist: check the name")
-        if source.is_dir():
-            found += [(source / name, name) for name in pictures_below(source)]
-        else:
-            found.append((source, source.name))
-    return found
+    if missing := [source for source in sources if not source.exists()]:
+        raise UsageError(f"{missing[0]} does not exist: check the name")
+    return gathered(sources, out)
 
 
 def sheet(
@@ -59,6 +52,7 @@ def sheet(
     draws: int = 4,
     size: int = 192,
     seed: int = 0,
+    out: Path | None = None,
     progress: Progress = lambda done, words: None,
 ) -> Float[Tensor, "1 3 H W"]:
     """A contact sheet: a row for each picture, its middle as it is and degraded several times, with what was drawn.
@@ -72,12 +66,13 @@ def sheet(
         draws: Degraded ones in a row; one, where all are the same.
         size: Side of what is shown of a picture, in its pixels.
         seed: Of all chance.
+        out: A folder of results, which are left out.
         progress: Told how far it is.
 
     Raises:
         UsageError: There are no pictures, or none that can be read and is large enough.
     """
-    found = find(sources)
+    found = find(sources, out)
     count = min(count, len(found))
     taken = [found[number * len(found) // count] for number in range(count)]
     rows: list[list[tuple[str, Tensor]]] = []
@@ -116,8 +111,8 @@ def degrade_files(
         UsageError: There are no pictures, none can be read, or a good one would be written over.
         ImpastoError: A full disk, or a folder that may not be written to.
     """
-    found = find(sources)
-    targets = dict(zip(found, _targets([name for _, name in found], out)))
+    found = find(sources, out)
+    targets = dict(zip(found, places([name for _, name in found], out)))
     inputs = {path.resolve() for path, _ in found}
     if lost := [target for target in targets.values() if target.resolve() in inputs]:
         raise UsageError(f"{lost[0]} is one of the pictures that go in: name another folder to write to")
@@ -141,16 +136,6 @@ def seed_of(seed: int, name: str) -> int:
 def _words(recipe: Recipe, seed: int) -> str:
     """What is done to the picture with this seed, but for the rounding, which is not seen."""
     return ", ".join(str(step) for step in plan(recipe.steps, seed) if step.operation != "round") or "as it was"
-
-
-def _targets(names: Sequence[str], out: Path) -> list[Path]:
-    """Each name with .png; those that would then be the same keep their own suffix before it."""
-    plain = [PurePosixPath(name).with_suffix(".png") for name in names]
-    often = Counter(plain)
-    targets = [out / (one if often[one] == 1 else f"{name}.png") for one, name in zip(plain, names)]
-    if twice := [target for target, count in Counter(targets).items() if count > 1]:
-        raise UsageError(f"{twice[0]} would be written twice: degrade the folders one after the other")
-    return targets
 
 
 def _read_all(

@@ -1,0 +1,62 @@
+"""Places: which pictures are meant by files and folders, and where in a folder the result of each goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from impasto.errors import UsageError
+from impasto.images.folder import pictures_below
+from impasto.images.write import FORMATS
+
+
+def gathered(sources: Sequence[Path], out: Path | None = None) -> list[tuple[Path, str]]:
+    """The pictures that are named, and those below folders: their files, and their names below the folders.
+
+    Of a folder, those below ``out`` inside it are left out: they are results.
+
+    Raises:
+        UsageError: There are none, or a folder cannot be listed.
+    """
+    found: list[tuple[Path, str]] = []
+    for source in sources:
+        if not source.is_dir():
+            found.append((source, source.name))
+            continue
+        inside = [(source / name, name) for name in pictures_below(source)]
+        if out and source.resolve() in out.resolve().parents:
+            inside = [pair for pair in inside if not pair[0].parent.resolve().is_relative_to(out.resolve())]
+        found += inside
+    if not found:
+        raise UsageError("no pictures: name some, or folders of some")
+    return found
+
+
+def places(names: Sequence[str], out: Path, suffix: str = ".png") -> list[Path]:
+    """Where the results of pictures go below ``out``: each under its own name, in its own folder.
+
+    Two that differ in their suffix only, a photograph and its raw copy, keep it in their names.
+
+    >>> [str(place) for place in places(["a.jpg", "in/b.jpg", "in/b.tif"], Path("out"))]
+    ['out/a.png', 'out/in/b.jpg.png', 'out/in/b.tif.png']
+
+    Args:
+        names: Of the pictures, below their folders.
+        out: The folder.
+        suffix: Of the results; ``same``: the picture's own, ``.png`` where nothing is written in its format.
+
+    Raises:
+        UsageError: Two would be one.
+    """
+
+    def named(name: str, kept: str = "") -> PurePath:
+        path = PurePath(name)
+        own = path.suffix.lower() if path.suffix.lower() in FORMATS else ".png"
+        return path.with_name(path.stem + kept + (own if suffix == "same" else suffix))
+
+    count = Counter(map(named, names))
+    found = [named(name, PurePath(name).suffix if count[named(name)] > 1 else "") for name in names]
+    if twice := next((place for place, many in Counter(found).items() if many > 1), None):
+        raise UsageError(f"two pictures would both become {out / twice}: take them one after the other")
+    return [out / place for place in found]
