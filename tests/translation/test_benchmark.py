@@ -1,7 +1,9 @@
 """Benchmark: the published rows from a folder, models judged as their task is, and what does not go together."""
 
+import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from torch import Tensor, nn
 from impasto.errors import UsageError
 from impasto.images import Picture, write
 from impasto.images.resample import imresize, round_to_8_bits
-from impasto.translation.benchmark import benchmark
+from impasto.translation.benchmark import Benchmark, benchmark
+from impasto.translation.choice import Chosen
 from impasto.translation.degrade import parse
+from impasto.translation.enhance import enhance
 from impasto.translation.metrics import psnr
 from impasto.translation.model import TranslationModel
 
@@ -130,6 +134,45 @@ def test_a_perfect_score_is_null_in_json(tmp_path: Path) -> None:
     assert found.mean.scores["psnr"] == math.inf
     facts = found.to_json()
     assert facts["mean"]["scores"]["psnr"] is None and facts["pictures"][0]["scores"]["ssim"] == pytest.approx(1)
+
+
+class Sometimes(nn.Module):
+    """Leaves bright pictures as they are, and makes others wrong by a hundredth."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image if image.mean() > 0.7 else image + 0.01
+
+
+def test_exact_pictures_do_not_make_the_mean_infinite(tmp_path: Path) -> None:
+    for name, level in (("0", 0.2), ("1", 0.4), ("2", 0.8)):
+        write(tmp_path / f"{name}.png", Picture(torch.full((1, 3, 16, 16), level)))
+    found = benchmark(model(Sometimes()), tmp_path, recipe="noise:0", device="cpu")
+    assert [math.isinf(row.scores["psnr"]) for row in found.rows] == [False, False, True]
+    few = Benchmark(
+        "mine", "nothing", "", tuple(replace(row, baseline={"psnr": 20.0 + k}) for k, row in enumerate(found.rows))
+    )
+    assert few.mean.scores["psnr"] == pytest.approx((few.rows[0].scores["psnr"] + few.rows[1].scores["psnr"]) / 2)
+    assert few.mean.baseline["psnr"] == 20.5, "of the same pictures"
+    assert few.mean.scores["ssim"] == pytest.approx(sum(row.scores["ssim"] for row in few.rows) / 3)
+    assert few.exact == 1 and few.mean.picture == "mean, PSNR without 1 exact"
+    facts = json.loads(json.dumps(few.to_json(), allow_nan=False))
+    assert facts["exact"] == 1 and facts["mean"]["scores"]["psnr"] is not None
+    assert facts["pictures"][2]["scores"]["psnr"] is None
+
+
+def test_colours_are_judged_as_users_get_them(tmp_path: Path) -> None:
+    large = picture((300, 500), 0)
+    write(tmp_path / "large.png", Picture(large))
+    seen: list[Tensor] = []
+    warm = nn.Conv2d(3, 3, 1)
+    warm.register_forward_hook(lambda _, given, made: seen.append(given[0]))
+    colorizer = model(warm, task="colorize", recipe=parse("colorize").to_json())
+    row = benchmark(colorizer, tmp_path, device="cpu").rows[0]
+    assert tuple(seen[-1].shape[-2:]) == (230, 384)
+    made = enhance(Picture(parse("colorize")(large, [0])), chosen=Chosen("mine", colorizer, colorizer), device="cpu")
+    assert row.scores["psnr_chroma"] == pytest.approx(
+        psnr(made.picture.pixels, large, colour="chroma").item(), abs=0.01
+    )
 
 
 def test_progress_tells_the_picture(folder: Path) -> None:

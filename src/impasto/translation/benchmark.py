@@ -24,9 +24,11 @@ from impasto.networks.device import DeviceName, pick_device
 from impasto.translation.apply import apply
 from impasto.translation.degrade import Recipe, parse
 from impasto.translation.degrade.jpeg import through_libjpeg
+from impasto.translation.enhance_options import EnhanceOptions
 from impasto.translation.metrics import Colour, colourfulness, luma, psnr, psnr_b, ssim
 from impasto.translation.model import TranslationModel, load
 from impasto.translation.names import Task
+from impasto.translation.recolour import colorize
 
 Baseline = Literal["bicubic", "jpeg", "nothing"]
 Scores = dict[str, float]
@@ -62,13 +64,29 @@ class Benchmark:
     rows: tuple[Row, ...]
 
     @property
+    def exact(self) -> int:
+        """Pictures that came out exact, the model's or the baseline's: their PSNR is infinite."""
+        return sum(math.inf in (*row.scores.values(), *row.baseline.values()) for row in self.rows)
+
+    @property
     def mean(self) -> Row:
-        """The mean of each score over the pictures, as the tables print it."""
+        """The mean of each score over the pictures, as the tables print it.
 
-        def means(of: Callable[[Row], Scores]) -> Scores:
-            return {name: float(np.mean([of(row)[name] for row in self.rows])) for name in of(self.rows[0])}
+        Where a score is infinite, the model's or the baseline's, the picture counts for neither, so that both means are
+        of the same pictures; only where none is left is the mean infinite too.
+        """
 
-        return Row("mean", means(lambda row: row.scores), means(lambda row: row.baseline))
+        def means(own: Callable[[Row], Scores], other: Callable[[Row], Scores]) -> Scores:
+            found = {}
+            for name in own(self.rows[0]):
+                every = [(own(row)[name], other(row).get(name, 0.0)) for row in self.rows]
+                finite = [pair for pair in every if math.inf not in pair]
+                found[name] = float(np.mean([value for value, _ in finite or every]))
+            return found
+
+        scores, baseline = means(lambda row: row.scores, _baseline), means(_baseline, lambda row: row.scores)
+        some = 0 < self.exact < len(self.rows)
+        return Row(f"mean, PSNR without {self.exact} exact" if some else "mean", scores, baseline)
 
     def to_json(self) -> dict[str, Any]:
         """All of it; of equal pictures the PSNR, which is infinite, is null."""
@@ -84,9 +102,14 @@ class Benchmark:
             "model": self.model,
             "baseline": self.baseline,
             "protocol": self.protocol,
+            "exact": self.exact,
             "mean": plain(self.mean),
             "pictures": [plain(row) for row in self.rows],
         }
+
+
+def _baseline(row: Row) -> Scores:
+    return row.baseline
 
 
 @torch.no_grad()
@@ -110,7 +133,8 @@ def benchmark(
     luma rounded as those of the tables' bicubic rows. ``psnr_unrounded`` leaves the luma as it is, as EDSR's and
     SwinIR's code does. Restoration: JPEG of a quality (libjpeg's, colours at half the size as Pillow has them), on
     colour (RGB) or gray: PSNR, SSIM and PSNR-B; or the recipe that the model has learnt to undo, each picture with a
-    seed of its own. Colorization: PSNR of Cb and Cr, and colourfulness.
+    seed of its own. Colorization: colours found at the size that `enhance` finds them at, and laid over the picture's
+    own luma; PSNR of Cb and Cr, and colourfulness.
 
     Args:
         model: A model, or what `load` takes, or what there is without one: ``bicubic`` (of ``scale``), ``jpeg`` (of
@@ -269,7 +293,10 @@ def _row(
 
     if not isinstance(model, TranslationModel):
         return Row(name, scores(plain))
-    output = apply(model, bad.to(device), device=device, precision="32")
+    if model.task == "colorize":
+        output = colorize(model, bad.to(device), render=EnhanceOptions().render, device=device, precision="32")
+    else:
+        output = apply(model, bad.to(device), device=device, precision="32")
     baseline = scores(plain)
     baseline.pop("colourfulness_true", None)  # said once
     return Row(name, scores(output), baseline)

@@ -83,6 +83,12 @@ def test_a_small_picture_is_mirrored_as_often_as_it_takes() -> None:
     assert np.abs(ours - reference).max() < 1e-5
 
 
+def test_what_is_of_the_whole_process_is_left_alone(image: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loader's thread blurs while another trains on the GPU: its settings of cuDNN are no affair of the blur's."""
+    monkeypatch.setattr(torch.backends.cudnn, "flags", lambda **settings: pytest.fail(f"set {settings}"))
+    assert parse("blur:1 sinc:0.5")(image, [0]).shape == image.shape
+
+
 def test_an_even_picture_stays_as_it_is() -> None:
     even = torch.full((2, 3, 9, 12), 0.3)
     assert torch.allclose(parse("blur:2 sinc:0.4")(even, [0, 1]), even, atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -87,7 +88,10 @@ def _grid(radius: int) -> tuple[Tensor, Tensor]:
 def _filtered(images: Tensor, kernels: Iterable[Tensor]) -> Tensor:
     """Each picture convolved with its kernel, mirrored at its borders, however small it is."""
     filtered = []
-    with torch.backends.cudnn.flags(benchmark=False, allow_tf32=False):  # else it is not float32 that computes there
+    # else it is not float32 that computes there; elsewhere left alone: it is of the whole process, and a thread that
+    # makes pictures ready would set it while another trains
+    exact = torch.backends.cudnn.flags(benchmark=False, allow_tf32=False) if images.is_cuda else nullcontext()
+    with exact:
         for image, kernel in zip(images, kernels):
             radius = len(kernel) // 2
             rows, columns = (_mirrored(side, radius, image.device) for side in image.shape[-2:])
