@@ -135,7 +135,7 @@ def _blocks(
     width = _WIDTHS[kernel] / stretch
     centres = torch.arange(1, length + 1, dtype=torch.float64) / scale + 0.5 * (1 - 1 / scale)
     seen = (centres - width / 2).floor()[:, None] + torch.arange(math.ceil(width) + 2, dtype=torch.float64)
-    weights = _kernel(kernel, stretch * (centres[:, None] - seen))
+    weights = kernel_at(kernel, stretch * (centres[:, None] - seen))
     weights /= weights.sum(1, keepdim=True)
     mirrored = torch.cat([torch.arange(side), torch.arange(side).flip(0)])
     indices = mirrored[(seen.long() - 1).remainder(2 * side)]
@@ -149,7 +149,13 @@ def _blocks(
     return tuple(blocks)
 
 
-def _kernel(kernel: Kernel, x: Tensor) -> Tensor:
+def kernel_at(kernel: Kernel, x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The weight of an input pixel at this distance from an output pixel, in input pixels; of ``box``, as a double.
+
+    >>> import torch
+    >>> kernel_at("bicubic", torch.tensor([0.0, 0.5, -1.5, 2.0])).tolist()
+    [1.0, 0.5625, -0.0625, 0.0]
+    """
     import torch
 
     far = x.abs()

@@ -53,6 +53,14 @@ def test_bicubic_is_exact_where_the_rest_computes_in_less() -> None:
     assert made.dtype == torch.float32 and torch.equal(made, enlarge(image))
 
 
+def test_bicubic_that_is_cast_is_close() -> None:
+    """As `export --half` casts it: white stays white to half a level of 255."""
+    image = torch.cat([pictures(1, 3, 8, 8), torch.ones(1, 3, 8, 8)])
+    for scale in (2, 3, 4):
+        made = Bicubic(scale).half()(image)
+        assert made.dtype == torch.float16 and (made.float() - Bicubic(scale)(image)).abs().max() < 0.002
+
+
 # ICNR
 
 
