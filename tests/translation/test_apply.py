@@ -145,6 +145,8 @@ def hungry(error: type[BaseException] = torch.OutOfMemoryError, words: str = "CU
             "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: not enough memory: you tried to allocate",
         ),
         (MemoryError, ""),
+        (RuntimeError, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        (RuntimeError, "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     ],
 )
 def test_memory_that_runs_out_divides_the_tile_and_the_result_is_whole(error: type, words: str) -> None:
@@ -180,6 +182,41 @@ def test_no_memory_at_all_is_said_in_a_line() -> None:
         module = hungry()
         module.most = 100
         apply(model_of(module, 2), picture(64, 64), tile=32)
+
+
+def refuses(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def test_where_there_is_no_memory_to_count_the_smallest_tiles_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, pixels = hungry(), picture(140, 150)
+    whole = module(pixels)
+    for name in ("footprint", "field_of"):
+        with monkeypatch.context() as patched:
+            patched.setattr(room, name, refuses)
+            if name == "field_of":
+                patched.setattr(room, "SMALLEST_BUDGET", 1)
+                with pytest.raises(ImpastoError, match="not enough memory on cpu for test: close"):
+                    apply(model_of(module, 2), pixels, memory=0.01)
+            else:
+                module.seen.clear()
+                assert (apply(model_of(module, 2), pixels) - whole).abs().max() < 1e-6
+                assert max(module.seen) <= 18 * 18
+
+
+def test_a_model_for_which_there_is_no_memory_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = hungry()
+    monkeypatch.setattr(module, "to", refuses)
+    with pytest.raises(ImpastoError, match="not enough memory on cpu for test: close other programs"):
+        apply(model_of(module, 2), picture(20, 20))
+
+
+def test_where_there_is_no_memory_to_try_half_precision_single_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    module, pixels = hungry(), picture(100, 100)
+    module.most = 40 * 40
+    out = apply(model_of(module, 2), pixels, precision="bf16", tile=32)
+    module.most = 10**9
+    assert (out - module(pixels)).abs().max() < 1e-6 and "no memory to try test in half precision" in caplog.text
 
 
 def test_another_error_of_the_network_is_not_taken_for_memory() -> None:

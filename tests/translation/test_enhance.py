@@ -193,6 +193,16 @@ def test_realism_goes_from_the_model_to_the_companion_of_its_card(
     assert choose(EnhanceOptions(model=str(faithful))).companion is None  # it is not loaded where it is not asked for
 
 
+def test_without_realism_a_companion_s_map_is_the_model_s_own(write_model: Callable[..., Path], tmp_path: Path) -> None:
+    real = write_model(tmp_path / "real.safetensors", LIGHT | {"scale": 2}, "superres", seed=1)
+    faithful = write_model(tmp_path / "f.safetensors", LIGHT | {"scale": 2}, "superres")
+    own, beside = (
+        enhance(Picture(scene()), model=str(faithful), companion=c, invented=True) for c in (None, str(real))
+    )
+    assert own.invented and beside.invented and torch.equal(own.invented.energy, beside.invented.energy)
+    assert beside.invented.mean > 0
+
+
 def test_the_map_of_invented_detail_is_written_only_when_asked_for(photo: Path, tmp_path: Path) -> None:
     made = enhance(photo, invented=True)
     made.save_invented(tmp_path / "map.png")

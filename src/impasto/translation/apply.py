@@ -8,8 +8,8 @@ import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -26,6 +26,7 @@ log = logging.getLogger("impasto")
 
 Progress = Callable[[float, str], object]  # the part that is done, in [0, 1], and a few words
 Precision = Literal["auto", "32", "16", "bf16"]
+Made = TypeVar("Made")
 
 GIB = 2**30
 BASE = 0.8 * GIB  # Python, torch and what reading and writing take
@@ -44,6 +45,7 @@ _NO_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
     "allocate memory",
+    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED
 )
 
 
@@ -101,10 +103,15 @@ def apply(
     torch.Size([1, 3, 40, 30])
     """
     device = device or pixels.device
-    module = model.module.to(device).eval()
+    module = _tried(lambda: model.module.to(device).eval(), device)
+    if module is None:
+        raise _no_memory(model, device)
     height, width = pixels.shape[-2:]
     _require_room(model, pixels)
-    out = torch.zeros(1, channels_of(model), height * model.scale, width * model.scale, device=pixels.device)
+    shape = (1, channels_of(model), height * model.scale, width * model.scale)
+    out = _tried(lambda: torch.zeros(shape, device=pixels.device), device)
+    if out is None:
+        raise _no_memory(model, pixels.device)
     longest = max(height, width)
     side = _side(model, pixels, out, memory, device) if tile == "auto" else min(longest, tile)
     work = _Work(model, module, pixels, out, device, overlap, side, chosen=tile != "auto")
@@ -173,8 +180,8 @@ def _through(work: _Work, turn: Turn, share: float, before: float, progress: Pro
             waiting.extendleft(reversed(_divided(work, tile, size)))
             continue
         result = _attempt(work, tile, turn, size)
-        if result is None:  # not in the handler of the exception, which holds what has to be freed
-            _make_room(work, tile)
+        if result is None:
+            _shrink(work, tile)
             waiting.appendleft(tile)
             continue
         _add(work, tile, turn, size, result, share)
@@ -195,12 +202,9 @@ def _divided(work: _Work, tile: Tile, size: tuple[int, int]) -> list[Tile]:
 
 def _grid(work: _Work) -> _Grid:
     """How tiles are laid, said aloud where they are not exact."""
-    try:
-        field = field_of(work.module, work.model.scale)
-    except (MemoryError, RuntimeError) as error:
-        if not _is_no_memory(error):
-            raise
-        raise ImpastoError(f"not enough memory on {work.device} for {work.model.name}: close other programs") from error
+    field = _tried(lambda: field_of(work.module, work.model.scale), work.device)
+    if field is None:
+        raise _no_memory(work.model, work.device)
     name, overlap = work.model.name, work.overlap
     if not field.everywhere and (overlap is None or overlap >= field.halo):
         return _Grid(field.step, field.halo, 0)
@@ -223,9 +227,9 @@ def _grid(work: _Work) -> _Grid:
 
 def _attempt(work: _Work, tile: Tile, turn: Turn, size: tuple[int, int]) -> Tensor | None:
     """What the network gives for a tile and what it sees; None when memory runs out."""
-    try:
-        seen = [(span.first, span.last) for span in (tile.rows, tile.columns)]
-        rows, columns = _unturned(turn, size, seen)
+    rows, columns = _unturned(turn, size, [(span.first, span.last) for span in (tile.rows, tile.columns)])
+
+    def given() -> Tensor:
         crop = _turned(work.pixels[..., rows, columns].to(work.device), turn)
         result = _run(work, crop)
         if work.half is not None and not bool(result.isfinite().all()):
@@ -233,10 +237,25 @@ def _attempt(work: _Work, tile: Tile, turn: Turn, size: tuple[int, int]) -> Tens
             work.half = None
             result = _run(work, crop)
         return result
+
+    return _tried(given, work.device)
+
+
+def _tried(call: Callable[[], Made], device: torch.device) -> Made | None:
+    """What a call gives; None, all that can be freed being free again, when memory runs out."""
+    try:
+        return call()
     except (MemoryError, RuntimeError) as error:
-        if _is_no_memory(error):
-            return None
-        raise
+        if not _is_no_memory(error):
+            raise
+    gc.collect()  # not in the handler: the exception holds what has to be freed
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None
+
+
+def _no_memory(model: TranslationModel, device: torch.device) -> ImpastoError:
+    return ImpastoError(f"not enough memory on {device} for {model.name}: close other programs")
 
 
 def _is_no_memory(error: BaseException) -> bool:
@@ -260,15 +279,12 @@ def _run(work: _Work, crop: Tensor) -> Tensor:
     return result.float()
 
 
-def _make_room(work: _Work, tile: Tile) -> None:
-    """Choose smaller tiles after memory has run out, and free what can be.
+def _shrink(work: _Work, tile: Tile) -> None:
+    """Choose smaller tiles after memory has run out.
 
     Raises:
         ImpastoError: There are none.
     """
-    gc.collect()
-    if work.device.type == "cuda":
-        torch.cuda.empty_cache()
     grid = work.grid = work.grid or _grid(work)
     now = max(tile.rows.own, tile.columns.own)
     if now <= grid.smallest:
@@ -321,18 +337,22 @@ def _unturned(turn: Turn, size: tuple[int, int], window: list[tuple[int, int]]) 
 
 
 def _side(model: TranslationModel, pixels: Tensor, out: Tensor, memory: float, device: torch.device) -> int:
-    """Side of the tiles that memory allows: the picture's longer one for the whole."""
+    """Side of the tiles that memory allows: the longer one for the whole, the least where it cannot be told."""
     height, width = pixels.shape[-2:]
     if height * width <= SMALL:
         return max(height, width)
-    takes = footprint(model.module)
+    takes = _tried(lambda: footprint(model.module), device)
+    if takes is None:
+        return SMALLEST_SIDE
     free = free_memory(device) * FREE_SHARE
     if device.type != "cuda":
         free = min(free, memory * GIB - BASE - pixels.nbytes) - out.nbytes
     budget = max(free, SMALLEST_BUDGET)
     if takes.bytes(height * width) <= budget:
         return max(height, width)
-    field = field_of(model.module, model.scale)
+    field = _tried(lambda: field_of(model.module, model.scale), device)
+    if field is None:
+        return SMALLEST_SIDE
     halo = BLENDED if field.everywhere else field.halo
     side = math.isqrt(takes.pixels(budget)) - 2 * (halo + field.step)
     return max(SMALLEST_SIDE, min(side, max(LARGEST_SIDE, 8 * halo)))
@@ -349,15 +369,20 @@ def _half(work: _Work, precision: Precision) -> torch.dtype | None:
         return None
     height, width = work.pixels.shape[-2:]
     top, left = max(0, (height - PROBE) // 2), max(0, (width - PROBE) // 2)
-    crop = work.pixels[..., top : top + PROBE, left : left + PROBE].to(work.device)
-    exact = _run(work, crop)
-    work.half = half
-    tried = _run(work, crop)
-    work.half = None
-    # NaN is no less than anything
-    if float((tried - exact).abs().max()) <= STRAY:
+
+    def probed() -> tuple[float, bool]:
+        crop = work.pixels[..., top : top + PROBE, left : left + PROBE].to(work.device)
+        exact = _run(work, crop)
+        tried = _run(replace(work, half=half), crop)
+        return float((tried - exact).abs().max()), bool(tried.isfinite().all())
+
+    found = _tried(probed, work.device)
+    if found is None:
+        log.warning("no memory to try %s in half precision: single precision is taken", work.model.name)
+        return None
+    off, finite = found
+    if off <= STRAY:  # NaN is no less than anything
         return half
-    finite = bool(tried.isfinite().all())
     log.warning(
         "%s %s in %s precision on this picture: single precision is taken",
         *(work.model.name, "strays" if finite else "overflows", "half" if precision == "auto" else precision),

@@ -176,7 +176,7 @@ def _applied(
 
 
 def _detail(out: Tensor, pixels: Tensor, chosen: Chosen, options: EnhanceOptions) -> Invented:
-    if chosen.companion is not None:
+    if chosen.companion is not None and options.realism > 0:  # at 0 the model is the faithful one
         faithful = _applied(chosen.faithful, pixels, options)
         if is_gray(pixels):
             make_gray(faithful)

@@ -6,7 +6,7 @@ import math
 import weakref
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -64,6 +64,11 @@ class Field:
     everywhere: str = ""
 
 
+@runtime_checkable
+class _Knowing(Protocol):
+    def own_field(self, scale: int) -> Field: ...
+
+
 _measured: weakref.WeakKeyDictionary[nn.Module, dict[int, Field]] = weakref.WeakKeyDictionary()
 
 
@@ -81,8 +86,8 @@ def field_of(module: nn.Module, scale: int = 1) -> Field:
        against it, the network knows where in the picture it is, or works on a coarser grid, which is tried.
 
     Args:
-        module: (B, 3, H, W) → (B, C, scale·H, scale·W). It may name its grid, ``stride``, and may say why it must not
-            be tiled, ``everywhere``.
+        module: (B, 3, H, W) → (B, C, scale·H, scale·W). It may name its grid, ``stride``, may say why it must not be
+            tiled, ``everywhere``, and may know its field by that of a part of it, ``own_field(scale)``.
         scale: Times that it enlarges.
 
     >>> field_of(nn.Conv2d(3, 3, 5, padding=2))
@@ -90,6 +95,8 @@ def field_of(module: nn.Module, scale: int = 1) -> Field:
     >>> field_of(nn.InstanceNorm2d(3)).everywhere
     'instance norm'
     """
+    if isinstance(module, _Knowing):
+        return module.own_field(scale)
     known = _measured.setdefault(module, {})
     if scale not in known:
         # cuDNN's Winograd convolutions would spread a not-a-number over the whole of their own little tiles

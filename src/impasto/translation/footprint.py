@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,11 @@ class Footprint:
         return int((root - self.linear) / (2 * self.quadratic))
 
 
+@runtime_checkable
+class _Knowing(Protocol):
+    def own_footprint(self) -> Footprint: ...
+
+
 _counted: weakref.WeakKeyDictionary[nn.Module, Footprint] = weakref.WeakKeyDictionary()
 
 
@@ -54,11 +59,13 @@ def footprint(module: nn.Module) -> Footprint:
     """The footprint of a network, counted when it is asked for first.
 
     What the tensors of a run hold is added up from their first to their last use; three sizes tell what grows with the
-    pixels and what with their square.
+    pixels and what with their square. A module may know its own by that of a part of it, ``own_footprint()``.
 
     >>> footprint(nn.Conv2d(3, 8, 3, padding=1)).linear / WORKSPACE
     44.0
     """
+    if isinstance(module, _Knowing):
+        return module.own_footprint()
     if module not in _counted:
         counts = [height * width for height, width in PROBES]
         least, middle, most = (_most_held(module, size) for size in PROBES)
