@@ -59,6 +59,11 @@ ROWS: dict[str, list[Row]] = {
         Row(BOY, 130, 140, 256, "bicubic:4"),
         Row(CHART, 200, 0, 256, "bicubic:4", "small print, fine patterns: guessed"),
     ],
+    "superres-x4-real": [
+        Row(MAN, 90, 140, 192, "bicubic:4"),
+        Row(DOOR, 200, 40, 192, "bicubic:4"),
+        Row(WHEEL, 150, 180, 192, "bicubic:4", "ripples beside strong edges"),
+    ],
     "restore-jpeg": [
         Row(MAN, 110, 170, 192, "jpeg:10"),
         Row(CHART, 60, 230, 192, "jpeg:20"),

@@ -15,6 +15,7 @@ from typing import Any
 from impasto.images.replace import replace_file
 from impasto.runs.directory import RunDirectory
 from impasto.translation import model as models
+from impasto.translation.realism import between
 from impasto.translation.train_enhancement import resume, train_enhancement
 
 ASSETS = Path(models.__file__).parents[1] / "assets" / "models"
@@ -52,7 +53,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "restore-photo": LIGHT
     | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:6@96*1e-3",), "size": 96},
     "colorize": UNET | {"task": "colorize", "stages": ("decoder:2@128", "all:12@128")},
-    "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:14@128")},
+    "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:8@128")},
 }
 # What begins with another's weights (Lim et al. 2017, section 4.1: x4 from x2).
 BEGIN_WITH = {
@@ -63,6 +64,8 @@ BEGIN_WITH = {
 }
 # What `impasto enhance --realism` goes to.
 COMPANIONS = {"superres-x4": "superres-x4-real"}
+# How far a companion goes from the model towards what it came to; further, a grid of the pixels that it shuffles shows.
+PARTS = {"superres-x4-real": 0.65}
 
 ABOUT = {
     "superres-x2": "enlarges twice; for clean pictures that were made smaller",
@@ -134,8 +137,12 @@ def ship(name: str, run: Path) -> None:
         **{key: model.card[key] for key in ("options", "validation", "impasto")},
     }
     ASSETS.mkdir(parents=True, exist_ok=True)
+    module = model.module
+    if part := PARTS.get(name):
+        module = between(models.load(begun_with), model, part).module
+        card["between"] = f"the weights lie {part} of the way from {BEGIN_WITH[name]} to those that were trained"
     kept = models.TranslationModel(
-        name, model.module, model.task, model.scale, model.architecture, model.recipe, model.classes, card
+        name, module, model.task, model.scale, model.architecture, model.recipe, model.classes, card
     )
     models.save(kept, ASSETS / f"{name}.safetensors", half=True)
     replace_file(run / "card.json", json.dumps(card, indent=2).encode())

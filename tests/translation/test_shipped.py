@@ -18,7 +18,7 @@ from impasto.translation.model import load, shipped
 from impasto.translation.pairs import validation_pairs
 from impasto.translation.pictures import Pictures, split
 
-NAMES = ["colorize", "remove-text", "restore-jpeg", "restore-photo", "superres-x2", "superres-x4"]
+NAMES = ["colorize", "remove-text", "restore-jpeg", "restore-photo", "superres-x2", "superres-x4", "superres-x4-real"]
 
 
 def test_the_shipped_models_are_these() -> None:
