@@ -95,3 +95,17 @@ def test_the_gradient_is_that_of_finite_differences_and_reaches_the_output_alone
     assert torch.autograd.grad(features, target, allow_unused=True) == (None,), "the target is what is wanted"
     assert not any(p.requires_grad for p in pocket.module.parameters()) and not pocket.module.training
     assert not any(layer._forward_hooks for layer in pocket.module.modules())
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_autocast_neither_overflows_nor_rounds_it(kind: torch.dtype) -> None:
+    chance = torch.Generator().manual_seed(0)
+    output, target = (torch.rand(1, 3, 256, 256, generator=chance) for _ in range(2))
+    pocket = networks.load("pocket")
+    loss = FeatureLoss(charbonnier, pocket, pocket.style_taps[:2], features=1.0, gram=1.0)
+    with torch.no_grad():
+        wanted = loss(output, target)
+        with torch.autocast("cpu", kind):
+            found = loss(output, target)
+            assert torch.isfinite(loss(output.to(kind), target))
+    assert torch.equal(found, wanted)

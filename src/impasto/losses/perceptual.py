@@ -42,7 +42,15 @@ class FeatureLoss:
         return sum(self.terms(output, target).values(), start=output.new_zeros(()))
 
     def terms(self, output: Float[Tensor, "b 3 h w"], target: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, ""]]:
-        """The loss by its parts, each times its weight: ``pixels``, ``features`` and ``gram``."""
+        """The loss by its parts, each times its weight: ``pixels``, ``features`` and ``gram``.
+
+        In single precision at least, under autocast too: half precision ends at 65504, and a Gram matrix is a sum over
+        all positions.
+        """
+        with torch.autocast(output.device.type, enabled=False):
+            return self._terms(_at_least_single(output), _at_least_single(target))
+
+    def _terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         see = Taps(self.network, self.taps)
         with torch.no_grad():
             wanted = see(target)
@@ -56,6 +64,10 @@ class FeatureLoss:
             if self.gram:
                 grams = grams + self.gram / len(self.taps) * F.l1_loss(_gram(own), _gram(other))
         return {"pixels": self.pixels(output, target), "features": features, "gram": grams}
+
+
+def _at_least_single(image: Tensor) -> Tensor:
+    return image if image.dtype == torch.float64 else image.float()
 
 
 def _gram(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
