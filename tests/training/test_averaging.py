@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from impasto.errors import UsageError
 from impasto.training.averaging import averaged
@@ -71,3 +72,22 @@ def test_its_state_is_flat_tensors_from_which_it_goes_on_bit_for_bit():
 def test_a_decay_out_of_bounds_is_refused(decay):
     with pytest.raises(UsageError, match=r"\[0, 1\)"):
         averaged(network(), decay)
+
+
+def test_spectral_norms_of_the_average_stay_at_one():
+    torch.manual_seed(0)
+    model = nn.Sequential(spectral_norm(nn.Conv2d(3, 8, 3)), nn.ReLU(), spectral_norm(nn.Conv2d(8, 8, 3))).train()
+    ema = averaged(model, 0.99)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.3)
+    for _ in range(80):
+        loss = (model(torch.randn(4, 3, 8, 8)) - 1).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        ema.update_parameters(model)
+    for mine, its in ((ema.module[0], model[0]), (ema.module[2], model[2])):
+        kept, now = (layer.parametrizations.weight[0] for layer in (mine, its))
+        assert torch.equal(kept._u, now._u) and torch.equal(kept._v, now._v)
+        assert not torch.equal(mine.parametrizations.weight.original, its.parametrizations.weight.original)
+        norm = torch.linalg.matrix_norm(mine.weight.flatten(1), 2).item()
+        assert norm == pytest.approx(1, abs=0.05)

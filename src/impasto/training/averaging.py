@@ -9,13 +9,30 @@ from torch.optim.swa_utils import AveragedModel
 from impasto.errors import UsageError
 
 
+class Average(AveragedModel):
+    """torch's, but that what parametrizations keep beside the weights is copied.
+
+    That is spectral norm's pair of singular vectors: a mean of unit vectors is shorter than one, the norm that they
+    say too small, and the averaged layer's norm then above 1.
+    """
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Follow the model one step."""
+        super().update_parameters(model)
+        with torch.no_grad():
+            for (name, mine), its in zip(self.module.named_buffers(), model.buffers(), strict=True):
+                if "parametrizations." in name:
+                    mine.copy_(its)
+
+
 def averaged(model: nn.Module, decay: float = 0.999) -> AveragedModel:
     """A copy of the model that follows it: call ``update_parameters(model)`` after every step.
 
     ema ← δ·ema + (1 − δ)·weight, with δ = min(decay, (1 + n) / (10 + n)) at the n-th update, so that a short training
     is not an average with its own beginning (TensorFlow's ``ExponentialMovingAverage(num_updates=)``). Averaged are
     parameters and buffers in floating point, among them the mean and variance of batch norm; what is counted (its
-    ``num_batches_tracked``) is copied. The copy is in eval mode and has no gradients.
+    ``num_batches_tracked``) is copied, and so are spectral norm's vectors. The copy is in eval mode and has no
+    gradients.
 
     It is torch's `AveragedModel`: the network is its ``module``; ``state_dict()`` gives all its state as tensors by
     name, the number of updates among them, and ``load_state_dict`` takes them.
@@ -44,6 +61,6 @@ def averaged(model: nn.Module, decay: float = 0.999) -> AveragedModel:
         else:
             torch._foreach_copy_(averages, tensors)
 
-    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)  # type: ignore[arg-type]
+    average = Average(model, multi_avg_fn=update, use_buffers=True)  # type: ignore[arg-type]
     average.requires_grad_(False).eval()
     return average
