@@ -1,5 +1,7 @@
 """The training loop: learns, resumes to the same bits, and keeps what is frozen."""
 
+import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -189,3 +191,29 @@ def test_groups_have_learning_rates_of_their_own() -> None:
     list(train(model, [model[:3], model[3:]], Curve(), plan))
     assert (model[0].weight - lower).abs().max() < 1e-4
     assert (model[4].weight - upper).abs().max() > 1e-2
+
+
+def test_scores_that_are_no_numbers_are_left_out_of_the_records(caplog: pytest.LogCaptureFixture) -> None:
+    class Odd(Curve):
+        def evaluate(self, model: nn.Module) -> dict[str, float]:
+            return {"loss": float("nan"), "psnr": float("inf"), "ssim": 0.5}
+
+    with caplog.at_level(logging.WARNING, "impasto"):
+        events = run(network(), replace(PLAN, epochs=2, patience=1), Odd())
+    epoch = events[-1]
+    assert "valid_loss" not in epoch.record and epoch.record["valid_ssim"] == 0.5 == epoch.losses["ssim"]
+    assert "psnr" not in epoch.losses
+    json.dumps([event.record for event in events], allow_nan=False)
+    assert caplog.messages[:2] == [f"{name}: it is left out of the records" for name in ("loss is nan", "psnr is inf")]
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_an_epoch_gives_the_network_that_it_has_judged(average: float) -> None:
+    model = network()
+    events = train(model, [model], Curve(), replace(PLAN, average=average))
+    for event in events:
+        if event.record["kind"] == "step":
+            assert event.judged is None
+            continue
+        assert event.judged is not None and (event.judged is model) is not bool(average)
+        assert not event.judged.training and Curve().evaluate(event.judged)["loss"] == event.losses["loss"]

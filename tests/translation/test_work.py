@@ -196,6 +196,35 @@ def test_every_stage_is_told_how_many_epochs_came_before_it(tmp_path: Path) -> N
         work(run, frozen, lesson, validate(EnhancementOptions, dict(options) | {"stages": ("gan:1",)}), None)
 
 
+def test_the_sheet_shows_what_the_scores_are_of(tmp_path: Path) -> None:
+    """Taken from the running average, not from the weights in training."""
+    options = options_of(stages=("all:2",), average=0.99, learning_rate=0.05)
+    module, architecture, _ = make(options)
+    seen: list[dict[str, Tensor]] = []
+
+    class Watched(DarkLesson):
+        def sheet(self, module: nn.Module) -> list[list[tuple[str, Tensor]]]:
+            seen.append({name: value.clone() for name, value in module.state_dict().items()})
+            return super().sheet(module)
+
+    run = begin(tmp_path / "run", options)
+    with run.lock():
+        work(run, module, Watched(architecture), options, None)
+    assert len(seen) == 3, "after each epoch, and of the model"
+    assert all(torch.equal(seen[1][name], seen[2][name]) for name in seen[1])
+
+
+def test_records_hold_nothing_that_json_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Darken, "evaluate", lambda self, model: {"loss": float("nan"), "psnr": float("inf")})
+
+    def strict(word: str) -> None:
+        raise AssertionError(word)
+
+    go(tmp_path / "run", options_of(stages=("all:1",)))
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=strict)
+
+
 # The rates
 
 
@@ -250,6 +279,26 @@ def test_stages_that_cannot_be_trained_are_one_line(fields: dict[str, Any], mult
     with pytest.raises(UsageError, match=words) as caught:
         require_stages(make(options)[0], options, multiple)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stages", ["all:1@4", "gan:1@4", "decoder:1@4"])
+def test_one_crop_that_ends_in_one_pixel_has_no_batch_norm(stages: str) -> None:
+    """The pocket's deepest maps are an eighth or so of the picture; whatever it is, it is said."""
+    plain = {"architecture": "unet", "width": 8, "blocks": None, "batch_size": 1}
+    module = make(options_of(**plain))[0]
+    side = module.stride
+    assert isinstance(side, int)
+    stage = stages.replace("@4", f"@{side}")
+    options = options_of(**plain, stages=(stage,))
+    with pytest.raises(UsageError, match=rf"stage {stage}: one crop of {side} pixels is a single pixel") as caught:
+        require_stages(module, options, 1)
+    assert "\n" not in str(caught.value)
+    for fields in ({"batch_size": 2}, {"norm": "none"}, {"stages": (stages.replace("@4", f"@{side + 1}"),)}):
+        fine = options_of(**plain | {"stages": (stage,)} | fields)
+        module = make(fine)[0]
+        require_stages(module, fine, 1)
+        if "gan" not in stage:
+            module.train()(torch.rand(fine.batch_size, 3, *[side + ("stages" in fields)] * 2))
 
 
 def test_stages_that_can_be_trained_pass() -> None:

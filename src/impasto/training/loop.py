@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ from impasto.training.optimizers import LayerGroup, build, set_rates
 from impasto.training.precision import fabric_for
 from impasto.training.schedules import Schedule
 from impasto.training.state import optimizer_state, restore_optimizer
+
+log = logging.getLogger("impasto")
 
 
 class Task(Protocol):
@@ -97,6 +100,7 @@ class TrainingProgress:
         where: Epoch and epochs, in words.
         record: What a log keeps of it: ``kind`` is ``step`` or ``epoch``.
         checkpoint: Makes all that is needed to go on from here. To be called before the next event is asked for.
+        judged: The network whose scores an epoch tells, in evaluation mode: the averaged one, if there is one.
     """
 
     done: float
@@ -104,6 +108,7 @@ class TrainingProgress:
     where: str
     record: dict[str, Any]
     checkpoint: Callable[[], Checkpoint] = field(compare=False, repr=False)
+    judged: nn.Module | None = field(default=None, compare=False, repr=False)
 
 
 def train(
@@ -191,23 +196,24 @@ def train(
             if standing.step % task.steps:
                 record = {"kind": "step", "step": standing.step, "loss": value, "learning_rate": _rate(optimizer)}
                 yield TrainingProgress(standing.step / total, {"loss": value}, _where(epoch, plan), record, checkpoint)
-        found = _evaluate(averaged.module if averaged else model, task, fabric)
+        judged = averaged.module if averaged else model
+        found = _evaluate(judged, task, fabric)
         train_loss = standing.loss_sum / task.steps
         standing.loss_sum = 0.0
         seconds, standing.seconds = time.monotonic() - began, 0.0
         if plan.patience is not None and "loss" in found:
             if found["loss"] < standing.best:
                 standing.best, standing.since_best = found["loss"], 0
-                kept = averaged.module if averaged else model
-                best = {name: value.detach().clone() for name, value in kept.state_dict().items()}
+                best = {name: value.detach().clone() for name, value in judged.state_dict().items()}
             else:
                 standing.since_best += 1
             standing.ended = standing.since_best >= plan.patience
+        found = finite(found)
         record = {"kind": "epoch", "epoch": epoch + 1, "step": standing.step, "train_loss": train_loss}
         record |= {f"valid_{name}": value for name, value in found.items()}
         record |= {"learning_rate": _rate(optimizer), "seconds": round(seconds, 3)}
         losses = {"loss": train_loss} | found
-        yield TrainingProgress(standing.step / total, losses, _where(epoch, plan), record, checkpoint)
+        yield TrainingProgress(standing.step / total, losses, _where(epoch, plan), record, checkpoint, judged)
     if best:
         model.load_state_dict(best)
     elif averaged:
@@ -220,6 +226,18 @@ def _evaluate(model: nn.Module, task: Task, fabric: Any) -> dict[str, float]:
     model.eval()
     with torch.no_grad(), fabric.autocast():
         return task.evaluate(model)
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is no number, which is told as a warning: JSON has no word for it.
+
+    >>> finite({"loss": math.nan, "psnr": 30.0, "kind": "epoch"})
+    {'psnr': 30.0, 'kind': 'epoch'}
+    """
+    strange = {name: value for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
+    for name, value in strange.items():
+        log.warning("%s is %s: it is left out of the records", name, value)
+    return {name: value for name, value in values.items() if name not in strange}
 
 
 def train_mode(model: nn.Module) -> None:

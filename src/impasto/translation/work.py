@@ -21,10 +21,11 @@ from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import Keeper
-from impasto.training.loop import Plan, Task, TrainingProgress, train
+from impasto.training.loop import Plan, Task, TrainingProgress, finite, train
 from impasto.training.optimizers import discriminative
 from impasto.training.schedules import MOMENTA, by_name
 from impasto.training.stage import Stage, parse_stage
+from impasto.translation.architectures.unet import UNet
 from impasto.translation.curves import draw_curves
 from impasto.translation.gan.curves import restoration_curves
 from impasto.translation.make import groups_of
@@ -114,12 +115,13 @@ def work(
     ends = _ends(stages)
     scores = _scores(run.read_log())
     for number, event in _stages(module, lesson, options, stages, device, begin_at):
-        record: dict[str, Any] = {"stage": number, "name": stages[number].layers} | event.record
+        record: dict[str, Any] = {"stage": number, "name": stages[number].layers} | finite(event.record)
         run.log(record)
         records += 1
         if record["kind"] in ("epoch", "watch"):
             scores = _scores([record]) or scores
-            write(run.path / SHEET, Picture(contact_sheet(lesson.sheet(module), height=SHEET_HEIGHT)))
+            shown = lesson.sheet(event.judged or module)
+            write(run.path / SHEET, Picture(contact_sheet(shown, height=SHEET_HEIGHT)))
             if record["kind"] == "watch":
                 replace_file(run.path / GAN_CURVES, restoration_curves(run.read_log()))
             else:
@@ -217,8 +219,21 @@ def require_stages(module: nn.Module, options: TranslationOptions, multiple: int
     """
     for text in options.stages:
         stage = parse_stage(text)
-        if stage.layers != "gan":
+        if stage.layers == "gan":
+            module.requires_grad_(True)
+        else:
             groups_of(module, stage.layers)
         if (side := stage.size or options.size) % multiple:
             near = max(1, round(side / multiple)) * multiple
             raise UsageError(f"stage {text}: crops of {side} pixels do not divide by {multiple}: take {near}")
+        if options.batch_size == 1 and isinstance(module, UNet) and side <= module.stride and _normalises(module):
+            raise UsageError(
+                f"stage {text}: one crop of {side} pixels is a single pixel at the bottom of the U-Net, and batch norm "
+                f"needs several: take crops of more than {module.stride}, or --batch-size 2"
+            )
+
+
+def _normalises(module: nn.Module) -> bool:
+    """Whether a batch norm is trained."""
+    norms = (one for one in module.modules() if isinstance(one, nn.BatchNorm2d))
+    return any(parameter.requires_grad for norm in norms for parameter in norm.parameters())
