@@ -54,5 +54,16 @@ def test_what_is_drawn_is_what_was_noted(tmp_path: Path, monkeypatch: pytest.Mon
     assert smooth[-1] == pytest.approx(sum(1 / n for n in range(120 - SMOOTHING, 120)) / SMOOTHING)
     draw_curves([{"kind": "step", "loss": 0.0}, *STEPS], tmp_path / "curves.png")
     assert (loss.get_yscale(), drawn[1].axes[0].get_yscale()) == ("log", "linear"), "a loss of nothing has no logarithm"
+    marks = [(list(line.get_xdata()), list(line.get_ydata())) for line in loss.lines]
+    assert marks[1] == ([120, 121, 122], [1, 1 / 2, 1 / 3]), "the last step of an epoch is told by the epoch"
     assert [axis.get_title() for axis in scores] == ["loss (validation)", "psnr (validation)"]
     assert list(scores[1].lines[0].get_xdata()) == [1, 2, 3] and list(scores[1].lines[0].get_ydata()) == [31, 32, 33]
+
+
+def test_epochs_of_a_single_step_have_a_loss_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    draw_curves(EPOCHS, tmp_path / "curves.png")
+    points = drawn[0].axes[0].lines[1]
+    assert list(points.get_xdata()) == [1, 2, 3] and list(points.get_ydata()) == [1, 1 / 2, 1 / 3]
+    assert drawn[0].axes[0].get_yscale() == "log"

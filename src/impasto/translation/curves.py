@@ -13,7 +13,7 @@ SMOOTHING = 50  # steps over which the loss of single steps is averaged
 
 
 def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the records of a run: the loss over steps, and each validation score over epochs (PNG).
+    """Draw the records of a run: the loss over steps and its mean in each epoch, and each validation score (PNG).
 
     Args:
         records: As ``metrics.jsonl`` has them.
@@ -21,15 +21,19 @@ def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    losses = [record["loss"] for record in records if "loss" in record]
+    done = [record for record in records if "loss" in record or record["kind"] == "epoch"]  # each of them is a step
+    steps = [(step, record["loss"]) for step, record in enumerate(done, 1) if "loss" in record]
+    means = [(step, record["train_loss"]) for step, record in enumerate(done, 1) if "train_loss" in record]
+    losses = [loss for _, loss in steps]
     epochs = [record for record in records if record["kind"] == "epoch"]
     names = sorted({key for record in epochs for key in record if key.startswith("valid_")})
     figure = Figure(figsize=(4 * (1 + len(names)), 3), layout="constrained")
     axes = figure.subplots(1, 1 + len(names), squeeze=False)[0]
     smooth = [sum(part) / len(part) for part in (losses[max(0, i + 1 - SMOOTHING) : i + 1] for i in range(len(losses)))]
-    axes[0].plot(smooth)
-    axes[0].set(title=f"loss (mean of {SMOOTHING} steps)", xlabel="step")
-    if losses and min(losses) > 0:
+    axes[0].plot([step for step, _ in steps], smooth)
+    axes[0].plot([step for step, _ in means], [loss for _, loss in means], ".")
+    axes[0].set(title=f"loss (mean of {SMOOTHING} steps)", xlabel="step; points: means of epochs")
+    if steps + means and min(loss for _, loss in steps + means) > 0:
         axes[0].set_yscale("log")
     for axis, name in zip(axes[1:], names, strict=True):
         there = [(number, record[name]) for number, record in enumerate(epochs, 1) if name in record]
