@@ -240,3 +240,12 @@ def test_the_middle_is_cut_to_multiples() -> None:
     assert torch.equal(levels(found[0]), picture[:, 1:9, 6:14])
     assert middle(picture, 256, 3).shape == (1, 3, 9, 18)
     assert middle(picture[:, :1, :2], 256, 4).shape == (1, 3, 4, 4), "a picture smaller than the multiple is mirrored"
+
+
+def test_hidden_colours_are_not_learnt(tmp_path: Path) -> None:
+    pixels = np.full((4, 6, 4), (200, 10, 10, 255), "u1")
+    pixels[:, 3:] = (0, 0, 0, 0)
+    pixels[:, 2] = (0, 100, 255, 51)
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "cut.png")
+    found = Pictures([tmp_path / "cut.png"], memory=2**20).get(0)
+    assert found[:, 0].T.tolist() == [[200, 10, 10]] * 2 + [[204, 224, 255]] + [[255] * 3] * 3

@@ -55,6 +55,13 @@ def test_every_pixel_gets_its_likeliest_class(classes: int) -> None:
     assert found.labels.tolist() == [wanted] * 5 and found.classes == model_of(classes).classes
 
 
+def test_where_nothing_is_seen_there_is_white_paper() -> None:
+    picture = Picture(torch.zeros(1, 3, 5, 13), alpha=torch.zeros(1, 1, 5, 13))
+    found = segment(picture, model_of(3))
+    assert bool((found.labels == 2).all())
+    assert torch.allclose(found.overlay(), segment(Picture(torch.ones(1, 3, 5, 13)), model_of(3)).overlay())
+
+
 def test_shares_are_of_what_is_there_the_largest_first() -> None:
     found = Segmented(stripes(1), torch.tensor([[0, 2, 2, 2], [2, 2, 4, 4]], dtype=torch.uint8), tuple("abcde"))
     assert list(found.shares.items()) == [("c", 5 / 8), ("e", 2 / 8), ("a", 1 / 8)]

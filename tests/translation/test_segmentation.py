@@ -200,3 +200,25 @@ def test_a_picture_is_tinted_by_its_labels_and_void_is_dark() -> None:
     wanted = torch.stack([0.225 + 0.55 * palette(2)[0], 0.225 + 0.55 * palette(2)[1], torch.full((3,), 0.225),
                           0.18 + 0.55 * palette(2)[1]], dim=1)  # fmt: skip
     assert torch.allclose(shown[0, :, 0], wanted, atol=1e-6)
+
+
+def test_hidden_colours_are_not_learnt(tmp_path: Path) -> None:
+    pixels = np.full((4, 6, 4), (200, 10, 10, 255), "u1")
+    pixels[:, 3:] = (0, 0, 0, 0)
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "a.png")
+    Image.fromarray(np.zeros((4, 6), "u1")).save(tmp_path / "m.png")
+    ((found, _),) = read_examples(Masked((tmp_path / "a.png",), (tmp_path / "m.png",)), None)
+    assert found[:, 0].T.tolist() == [[200, 10, 10]] * 3 + [[255] * 3] * 3
+
+
+def test_each_validation_picture_is_seen_once() -> None:
+    class Counting(nn.Module):
+        seen = 0
+
+        def forward(self, image: Tensor) -> Tensor:
+            self.seen += 1
+            return torch.zeros(1, 8, *image.shape[-2:])
+
+    model = Counting()
+    found = SegmentationTask([], [columns(5, 8), columns(9, 4)], torch.ones(8), CPU, 4).evaluate(model)
+    assert model.seen == 2 and found["loss"] == pytest.approx(np.log(8))

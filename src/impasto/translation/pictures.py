@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from impasto.errors import UsageError
-from impasto.images import read
+from impasto.images import Picture, read
 from impasto.images.folder import pictures_below
 from impasto.images.resample import imresize
+from impasto.runs.recipe import input_file
 
 Tell = Callable[[float, str], object]
 
@@ -62,6 +64,26 @@ def split(folder: Path, share: float, seed: int) -> Folder:
     )
 
 
+def records(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Path, size and hash of each file, for a manifest."""
+    return [input_file("picture", path).model_dump(include={"path", "size", "sha256"}) for path in paths]
+
+
+def unchanged(kept: Iterable[Mapping[str, Any]], run: Path | str) -> tuple[Path, ...]:
+    """The files of such records.
+
+    Raises:
+        UsageError: One is gone or has another size than when the run began.
+    """
+    paths = []
+    for one in kept:
+        path = Path(one["path"])
+        if not path.is_file() or path.stat().st_size != one["size"]:
+            raise UsageError(f"{path} is not there, or another picture than when the run {run} began")
+        paths.append(path)
+    return tuple(paths)
+
+
 class Pictures:
     """Pictures by number, as 8-bit colours; decoded when first asked for, kept as memory allows."""
 
@@ -92,14 +114,15 @@ class Pictures:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         if zoom == 1.0:
-            made = _levels(read(self.paths[number]).pixels)
+            made = levels(on_white(read(self.paths[number])))
         else:
             whole = self.get(number)[None].float() / 255
             size = (max(1, round(whole.shape[-2] * zoom)), max(1, round(whole.shape[-1] * zoom)))
-            made = _levels(imresize(whole, size=size))
+            made = levels(imresize(whole, size=size))
         with self._lock:
-            self._kept[key] = made
-            self._used += made.numel()
+            if key not in self._kept:  # another thread may have been as quick
+                self._kept[key] = made
+                self._used += made.numel()
             while self._used > self._memory and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 self._used -= dropped.numel()
@@ -149,5 +172,11 @@ def mirrored_to(picture: Tensor, size: int) -> Tensor:
     return picture
 
 
-def _levels(pixels: Float[Tensor, "1 3 h w"]) -> UInt8[Tensor, "3 h w"]:
+def on_white(picture: Picture) -> Float[Tensor, "1 3 h w"]:
+    """The colours as they are seen on white paper: where a picture is transparent, a file may hold any."""
+    return picture.pixels if picture.alpha is None else 1 + picture.alpha * (picture.pixels - 1)
+
+
+def levels(pixels: Float[Tensor, "1 3 h w"]) -> UInt8[Tensor, "3 h w"]:
+    """Colours in [0, 1] as 8 bits hold them."""
     return (pixels[0].clamp(0, 1) * 255).round().to(torch.uint8)

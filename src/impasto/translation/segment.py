@@ -17,6 +17,7 @@ from impasto.images.replace import replace_file
 from impasto.networks.device import DeviceName, pick_device
 from impasto.translation.apply import apply
 from impasto.translation.model import TranslationModel, load
+from impasto.translation.pictures import on_white
 from impasto.translation.segmentation import coloured, palette
 
 
@@ -43,7 +44,7 @@ class Segmented:
 
     def overlay(self) -> Float[Tensor, "1 3 h w"]:
         """The picture, each pixel tinted by its class."""
-        return coloured(self.picture.pixels, self.labels, len(self.classes))
+        return coloured(on_white(self.picture), self.labels, len(self.classes))
 
     def save(self, path: Path | str) -> None:
         """Write the labels as a PNG with a palette: a mask such as `impasto train segment` learns from.
@@ -92,5 +93,5 @@ def segment(
         raise UsageError(f"{model.name} is a model of {model.task}: use `impasto enhance`, or name one of segmentation")
     if not isinstance(picture, Picture):
         picture = read(picture)
-    scores = apply(model, picture.pixels, device=pick_device(device))
+    scores = apply(model, on_white(picture), device=pick_device(device))
     return Segmented(picture, scores.argmax(1)[0].to(torch.uint8), model.classes)

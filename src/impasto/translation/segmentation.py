@@ -16,6 +16,7 @@ from impasto.errors import UsageError
 from impasto.images import read
 from impasto.translation.iou import confusion, scores_of
 from impasto.translation.masks import IGNORED, Masked, read_labels
+from impasto.translation.pictures import levels, on_white
 
 Example = tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "h w"]]
 
@@ -30,7 +31,7 @@ def read_examples(pairs: Masked, void: int | None) -> list[Example]:
     """
     found = []
     for picture, mask in zip(pairs.pictures, pairs.masks, strict=True):
-        pixels = (read(picture).pixels[0] * 255).round().to(torch.uint8)
+        pixels = levels(on_white(read(picture)))
         labels = read_labels(mask)
         if labels.shape != pixels.shape[1:]:
             sizes = [f"{shape[-1]}×{shape[-2]}" for shape in (labels.shape, pixels.shape)]
@@ -105,21 +106,25 @@ class SegmentationTask:
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Cross-entropy over the pixels that are not void."""
         pictures, labels = batch
-        weights = self.weights.to(self.device)
-        losses = F.cross_entropy(model(pictures).float(), labels, weight=weights, ignore_index=IGNORED, reduction="sum")
-        counted = labels[labels != IGNORED]
-        return losses / weights[counted].sum().clamp_min(1)
+        return self._cross_entropy(model(pictures), labels)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """``loss``, ``miou`` and ``accuracy`` over the validation pictures."""
         if not self.valid:
             return {}
-        losses = [
-            float(self.loss(model, (pixels[None].to(self.device) / 255, labels[None].long().to(self.device))))
-            for pixels, labels in self.valid
-        ]
-        counts = counted(model, self.valid, len(self.weights), self.device)
+        losses, classes = [], len(self.weights)
+        counts = torch.zeros(classes, classes, dtype=torch.int64)
+        for pixels, labels in self.valid:
+            said = model(pixels[None].to(self.device) / 255)
+            losses.append(self._cross_entropy(said, labels[None].long().to(self.device)).item())
+            counts += confusion(said.argmax(1)[0].cpu(), labels, classes)
         return {"loss": float(np.mean(losses))} | scores_of(counts)
+
+    def _cross_entropy(self, said: Tensor, labels: Tensor) -> Tensor:
+        weights = self.weights.to(self.device)
+        losses = F.cross_entropy(said.float(), labels, weight=weights, ignore_index=IGNORED, reduction="sum")
+        counted = labels[labels != IGNORED]
+        return losses / weights[counted].sum().clamp_min(1)
 
     def _crop(self, example: Example, chance: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A square at a random place and scale, mirrored or not; beyond the picture's border labels are void."""
