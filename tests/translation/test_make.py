@@ -19,7 +19,7 @@ from impasto.training.schedules import by_name
 from impasto.translation.architectures import build
 from impasto.translation.architectures.encoder import Encoder
 from impasto.translation.architectures.unet import UNet
-from impasto.translation.make import architecture_of, groups_of, kind_of, make
+from impasto.translation.make import architecture_of, groups_of, kind_of, make, require_used
 from impasto.translation.model import TranslationModel, save
 from impasto.translation.options import EnhancementOptions, SegmentationOptions, TranslationOptions
 
@@ -89,6 +89,41 @@ def test_settings_of_another_architecture_are_one_line(fields: dict[str, Any], s
         architecture_of(enhancing(**fields), scale=scale, out=3, network=None)
     with pytest.raises(UsageError, match=words):
         make(enhancing(**fields), scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (enhancing(attention=True),
+         "attention changes nothing of a light network: leave it out, or take --architecture unet"),
+        (enhancing(norm="spectral", factored=True), "norm and factored change nothing of a light network: leave them out"),
+        (enhancing(factored=True), "leave it out, or take --architecture transformer"),
+        (enhancing(architecture="transformer", icnr=False), "leave it out, or take --architecture unet or light"),
+        (enhancing(architecture="unet", factored=True), "factored changes nothing of a unet network"),
+        (enhancing(blur=False, cross=False), "blur and cross change nothing of a light network"),
+        (enhancing(weights="none"), "weights changes nothing"),
+        (enhancing(encoder="vgg19"), "encoder changes nothing"),
+        (enhancing(discriminative=0.1), "discriminative changes nothing"),
+        (enhancing(scale=2, attention=True), "leave it out$"),
+        (segmenting(factored=True), "factored changes nothing of a unet network: leave it out$"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_would_change_nothing_is_one_line(options: TranslationOptions, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        require_used(options)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_as_by_default_is_not_asked_about() -> None:
+    for options in (
+        enhancing(),
+        enhancing(scale=2),
+        enhancing(task="colorize", attention=True),
+        segmenting(norm="none"),
+    ):
+        require_used(options)
+        require_used(validate(type(options), options.model_dump(mode="json")))
 
 
 # Where it begins

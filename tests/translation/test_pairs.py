@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from impasto.errors import UsageError
 from impasto.losses.pixel import PIXEL_LOSSES
 from impasto.translation import degrade
+from impasto.translation import pairs as room
 from impasto.translation.degrade.gray import luma
 from impasto.translation.metrics import psnr, ssim
 from impasto.translation.pairs import VALID_SIDE, Batch, PairTask, validation_pairs
@@ -135,6 +136,36 @@ def test_crops_are_turned_only_where_it_may_be(pictures: Pictures) -> None:
     assert not same(joined(task(pictures)), joined(task(pictures, turns=False)))
 
 
+def test_more_threads_make_the_same_batches_in_the_same_order(
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = Pictures(pictures.paths, memory=3 * 40 * 44 * 2, zooms=(1.0, 0.75))
+    how: dict[str, Any] = {"batch_size": 1, "crops": 4}
+    alone = joined(task(tight, **how))
+    monkeypatch.setattr(room, "_makers", lambda: 4)
+    assert same(joined(task(tight, **how)), alone)
+    assert tight._used == sum(one.numel() for one in tight._kept.values())
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_where_there_is_a_gpu_pictures_are_made_bad_on_it_by_the_same_seeds(pictures: Pictures) -> None:
+    asked: list[str] = []
+
+    class Heard:
+        scale, multiple, steps = NOISY.scale, NOISY.multiple, NOISY.steps
+
+        def __call__(self, images: Tensor, seeds: Any) -> Tensor:
+            asked.append(images.device.type)
+            return NOISY(images, seeds)
+
+    there = replace(task(pictures, recipe=Heard()), device=torch.device("cuda"))
+    bad, good = joined(there)
+    own = joined(task(pictures))
+    assert set(asked) == {"cuda"} and bad.is_cuda and torch.equal(good.cpu(), own[1])
+    assert (bad.cpu() - own[0]).abs().mean() < 1e-3
+
+
 def test_batches_that_are_not_asked_for_leave_no_thread_behind(pictures: Pictures) -> None:
     before = threading.active_count()
     batches = task(pictures).batches(0, 0)
@@ -215,6 +246,25 @@ def test_a_picture_of_the_same_size_is_judged_to_its_border(pictures: Pictures) 
     pairs = validation_pairs(pictures, NOISY, 0, most=1)
     found = task(pictures, valid=pairs).evaluate(nn.Identity())
     assert found["psnr"] == pytest.approx(float(psnr(*pairs[0])[0]))
+
+
+def test_what_judges_is_not_rounded_where_the_network_is(pictures: Pictures) -> None:
+    heard: list[bool] = []
+    pairs = validation_pairs(pictures, NOISY, 0, most=1)
+
+    def listening(output: Tensor, target: Tensor) -> Tensor:
+        heard.append(torch.is_autocast_enabled("cpu"))
+        return L1(output, target)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        replace(task(pictures, valid=pairs), criterion=listening).evaluate(nn.Conv2d(3, 3, 1))
+    assert heard == [False]
+
+
+def test_a_colorization_is_judged_by_its_colours(pictures: Pictures) -> None:
+    recipe = degrade.parse("colorize")
+    one = task(pictures, recipe=recipe, valid=validation_pairs(pictures, recipe, 0), colours=True)
+    assert one.evaluate(nn.Identity()).keys() == {"loss", "psnr_chroma", "colourfulness"}
 
 
 def test_without_validation_pictures_there_are_no_scores(pictures: Pictures) -> None:

@@ -1,5 +1,6 @@
 """Training of enhancements: from a folder to a run with a model, taken up after a kill, and refused in one line."""
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,11 @@ from impasto.translation.make import make
 from impasto.translation.options import EnhancementOptions
 from impasto.translation.pairs import PairTask, validation_pairs
 from impasto.translation.pictures import Pictures, split
-from impasto.translation.train_enhancement import recipe_of, resume, train_enhancement
+from impasto.translation.train_enhancement import resume, train_enhancement
+from impasto.translation.training_recipe import recipe_of
 from impasto.translation.work import Progress, TrainedModel
 
+room = importlib.import_module("impasto.translation.train_enhancement")  # the package has a verb of this name
 TINY = {"architecture": "light", "width": 4, "blocks": 1, "size": 32, "crops": 2, "batch_size": 4, "device": "cpu"}
 HOW = TINY | {"recipe": "noise:10-20 jpeg:40-90", "stages": ("all:1@16", "all:1"), "valid": 0.3, "average": 0.9}
 
@@ -114,7 +117,7 @@ def test_the_model_knows_its_task_its_recipe_and_what_it_was_asked(whole: Traine
     assert model.card["trained_on"] == "5 pictures, 2 for validation"
     given = {"task", "scale", *HOW} - {"device"}
     assert model.card["options"].keys() == given, "what was given, not all there is, and nothing of the machine"
-    assert model.card["validation"] == whole.scores and whole.scores.keys() == {"loss", "psnr", "ssim"}
+    assert model.card["validation"] == whole.scores and whole.scores.keys() == {"loss", "psnr", "ssim", "psnr_b"}
     assert model.sha256 == RunDirectory.open(whole.run).manifest["sha256"]
 
 
@@ -137,7 +140,7 @@ def test_progress_is_told_in_parts_and_words(photos: Path, tmp_path: Path) -> No
     heard: list[Progress] = []
     train_enhancement(photos, run=tmp_path / "run", progress=heard.append, **HOW)
     assert [one.done for one in heard] == pytest.approx([0.99 / 4, 0.99 / 2, 0.99 * 3 / 4, 0.99])
-    assert heard[1].losses.keys() == {"loss", "psnr", "ssim"} and heard[2].where == "all epoch 1/1"
+    assert heard[1].losses.keys() == {"loss", "psnr", "ssim", "psnr_b"} and heard[2].where == "all epoch 1/1"
 
 
 def test_a_model_that_enlarges_learns_from_small_pictures(photos: Path, tmp_path: Path) -> None:
@@ -189,6 +192,41 @@ def test_a_model_that_enlarges_more_begins_with_one_that_enlarges_less(photos: P
     mine, its = load_file(second.model), load_file(first.model)
     for name in its.keys() - {"tail.weight", "tail.bias"}:
         assert torch.allclose(mine[name], its[name], atol=1e-6), name
+
+
+def test_a_card_tells_how_many_pictures_were_looked_at(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few(pictures: Pictures, recipe: degrade.Recipe, seed: int, most: int = 1) -> Any:
+        return validation_pairs(pictures, recipe, seed, most=min(most, 1))
+
+    monkeypatch.setattr(room, "validation_pairs", few)
+    made = train_enhancement(photos, run=tmp_path / "run", **HOW | {"stages": ("all:1",)})
+    assert models.load(made.run).card["trained_on"] == "5 pictures, 2 for validation, of which 1 are looked at"
+
+
+def test_a_card_tells_a_recipe_s_steps_not_its_file(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("- noise:10-20\n- jpeg:30-95\n")
+    made = train_enhancement(
+        photos, run=tmp_path / "run", **HOW | {"stages": ("all:1",), "recipe": str(tmp_path / "mine.yaml")}
+    )
+    card = models.load(made.run).card
+    assert card["options"]["recipe"] == "noise:10-20 jpeg:30-95"
+    assert str(tmp_path) not in json.dumps(card), "nothing of the maker's own machine"
+
+
+@pytest.mark.parametrize(
+    ("fields", "more"),
+    [
+        ({"features": 0.1}, {"psnr", "ssim", "psnr_b", "feature_distance"}),
+        ({"stages": ("gan:1",), "critic": "patch"}, {"psnr", "ssim", "psnr_b", "feature_distance"}),
+        ({"task": "colorize", "recipe": None}, {"psnr_chroma", "colourfulness"}),
+    ],
+    ids=["features", "gan", "colorize"],
+)
+def test_what_is_learnt_is_what_is_judged(fields: dict[str, Any], more: set[str], photos: Path, tmp_path: Path) -> None:
+    made = train_enhancement(photos, run=tmp_path / "run", **HOW | {"stages": ("all:1",)} | fields)
+    assert made.scores.keys() == {"loss"} | more == models.load(made.run).card["validation"].keys() | {"loss"}
 
 
 # Killed and taken up
@@ -308,6 +346,8 @@ def test_a_run_that_cannot_be_taken_up_is_one_line(whole: TrainedModel, photos: 
         ({"stages": ("all:1", "gna:2")}, "'gna:2' is no stage: what learns is decoder or all or gan"),
         ({"stages": ("all:1", "gan:2"), "valid": 0.0}, "a stage named gan stops by validation pictures"),
         ({"architecture": "unet"}, "a U-Net has no blocks"),
+        ({"attention": True}, "attention changes nothing of a light network"),
+        ({"recipe": "min-side:40 enlarge"}, "min-side:40 does nothing to crops of 16 pixels"),
         ({"scale": 2, "recipe": None, "architecture": "unet", "blocks": None}, "a U-Net keeps the size"),
         ({"features": 1.0, "feature_taps": ("relu9_9",)}, "no tap 'relu9_9'"),
         ({"init": "nowhere"}, "no model 'nowhere'"),

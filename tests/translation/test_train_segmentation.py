@@ -193,15 +193,24 @@ def test_a_run_that_cannot_be_taken_up_is_one_line(learnt: TrainedModel, toys: P
     run = tmp_path / "run"
     with pytest.raises(Killed):
         train_segmentation(mine, run=run, every=0, progress=killed_after(2), void=7, **SHORT)
-    for name in ("images", "masks"):
-        (mine / "train" / name / "toy_3.png").rename(mine / f"{name}.png")
-        with pytest.raises(
-            UsageError, match="pictures of .*mine are not those" if name == "masks" else "not those|no mask"
-        ):
+    for name in ("train/images", "train/masks", "val/images", "test/masks"):
+        path = sorted((mine / name).iterdir())[0]
+        there = path.read_bytes()
+        changed = rf"{path} is not there, or another picture than when the run {run} began"
+        path.write_bytes(there + b"more")
+        with pytest.raises(UsageError, match=changed):
             resume(run)
-    shutil.rmtree(mine)
-    with pytest.raises(UsageError, match="mine has no images and masks folders"):
-        resume(run)
+        path.unlink()
+        with pytest.raises(UsageError, match=changed):
+            resume(run)
+        path.write_bytes(there)
+    for part in ("images", "masks"):  # what has come since is not learnt from
+        shutil.copy(mine / "train" / part / "toy_3.png", mine / "train" / part / "toy_9.png")
+    made = resume(run)
+    its = train_segmentation(toys, run=tmp_path / "whole", void=7, **SHORT)
+    assert all(
+        torch.equal(a, b) for a, b in zip(load_file(made.model).values(), load_file(its.model).values(), strict=True)
+    )
     with pytest.raises(UsageError, match="is finished: its model is"):
         resume(learnt.run)
 
@@ -253,6 +262,7 @@ def test_a_folder_that_nothing_can_be_learnt_from_is_one_line(how: str, words: s
         ({"blocks": 3}, "a U-Net has no blocks"),
         ({"init": "nowhere"}, "no model 'nowhere'"),
         ({"void": 300}, "void is 300"),
+        ({"factored": True}, "factored changes nothing of a unet network"),
     ],
     ids=str,
 )

@@ -20,6 +20,19 @@ from impasto.translation.options import EnhancementOptions, TranslationOptions
 
 log = logging.getLogger("impasto")
 
+# The architectures that a setting changes something of; those that are not here change all, or are refused elsewhere.
+_OF: dict[str, tuple[ArchitectureName, ...]] = {
+    "encoder": ("unet",),
+    "weights": ("unet",),
+    "blur": ("unet",),
+    "icnr": ("unet", "light"),
+    "attention": ("unet",),
+    "cross": ("unet",),
+    "norm": ("unet",),
+    "factored": ("transformer",),
+    "discriminative": ("unet",),
+}
+
 
 def architecture_of(options: TranslationOptions, *, scale: int, out: int, network: Network | None) -> dict[str, Any]:
     """What `impasto.translation.architectures.build` is to make.
@@ -58,6 +71,34 @@ def architecture_of(options: TranslationOptions, *, scale: int, out: int, networ
         return {"kind": "transformer", "scale": scale, "factored": options.factored, **given}
     fold = {"fold": 2} if scale == 1 else {}
     return {"kind": "light", "scale": scale, "icnr": options.icnr, **fold, **given}
+
+
+def require_used(options: TranslationOptions) -> None:
+    """Refuse what was given and would change nothing of this architecture.
+
+    A run's own options hold all fields, so only what differs from the defaults counts, and a run that is resumed is not
+    asked.
+
+    Raises:
+        UsageError: Something was.
+    """
+    kind, fields = kind_of(options), type(options).model_fields
+    idle = [
+        name
+        for name, kinds in _OF.items()
+        if kind not in kinds and name in options.model_fields_set and getattr(options, name) != fields[name].default
+    ]
+    if idle:
+        fitting = [one for one in _possible(options) if all(one in _OF[name] for name in idle)]
+        other = f", or take --architecture {' or '.join(fitting)}" if fitting else ""
+        change, it = ("changes", "it") if len(idle) == 1 else ("change", "them")
+        raise UsageError(f"{' and '.join(idle)} {change} nothing of a {kind} network: leave {it} out{other}")
+
+
+def _possible(options: TranslationOptions) -> tuple[ArchitectureName, ...]:
+    if not isinstance(options, EnhancementOptions):
+        return ("unet",)
+    return ("light", "transformer") if options.scale > 1 else ("unet", "light", "transformer")
 
 
 def kind_of(options: TranslationOptions) -> ArchitectureName:

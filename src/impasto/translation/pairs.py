@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from impasto.networks import Network
 from impasto.translation.degrade import Recipe
 from impasto.translation.degrade.gray import luma
-from impasto.translation.metrics import psnr, ssim
+from impasto.translation.judging import means, scores
 from impasto.translation.pictures import Pictures, middle, mirrored_to
 
 Batch = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 H W"]]
@@ -23,6 +25,7 @@ VALID_SIDE = 256  # pixels of the middle of a validation picture by which a mode
 VALID_LEAST = 64  # smaller ones are mirrored: SSIM looks through a window of 11, within a border of the scale
 VALID_MOST = 32  # validation pictures that are looked at after every epoch
 AHEAD = 2  # batches that are made while one is learnt
+MOST_MAKERS = 4  # threads that make them
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class PairTask:
         turns: Whether crops are turned by quarters.
         gray: Part of the crops that are made gray, the good ones too.
         valid: Pairs to judge by.
+        colours: Whether it is a colorization, which is judged by its colours alone.
+        network: To judge by too, one that sees how far pictures are from each other; or None.
     """
 
     pictures: Pictures
@@ -56,6 +61,8 @@ class PairTask:
     turns: bool = True
     gray: float = 0.0
     valid: list[Batch] = field(default_factory=list)
+    colours: bool = False
+    network: Network | None = None
 
     @property
     def steps(self) -> int:
@@ -66,10 +73,11 @@ class PairTask:
         """The batches of an epoch from the ``start``-th on, made ahead of their use."""
         order = self._order(epoch)
         waiting: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(1) as threads:
+        makers = _makers()
+        with ThreadPoolExecutor(makers) as threads:
             for number in range(start, self.steps):
                 waiting.append(threads.submit(self._make, order, epoch, number))
-                if len(waiting) > AHEAD:
+                if len(waiting) > max(AHEAD, makers):
                     yield self._moved(waiting.popleft().result())
             while waiting:
                 yield self._moved(waiting.popleft().result())
@@ -85,18 +93,17 @@ class PairTask:
         return self.criterion(model(bad).float(), good)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """``loss``, and PSNR (dB) and SSIM of the luma (published protocol), over the validation pairs."""
+        """``loss`` and what `impasto.translation.judging.scores` tells: means over the validation pairs."""
         if not self.valid:
             return {}
-        border = self.recipe.scale if self.recipe.scale > 1 else 0
         rows = []
         for bad, good in self.valid:
-            good = good.to(self.device)
-            output = model(bad.to(self.device)).float()
-            loss = float(self.criterion(output, good))
-            rows.append((loss, *(float(measure(output, good, border=border)[0]) for measure in (psnr, ssim))))
-        means = np.mean(rows, axis=0)
-        return {"loss": float(means[0]), "psnr": float(means[1]), "ssim": float(means[2])}
+            bad, good = bad.to(self.device), good.to(self.device)
+            output = model(bad).float()
+            with torch.autocast(self.device.type, enabled=False):  # the network may be rounded, not what judges it
+                loss = {"loss": self.criterion(output, good).item()}
+                rows.append(loss | scores(bad, output, good, self.recipe, colours=self.colours, network=self.network))
+        return means(rows)
 
     def _moved(self, batch: Batch) -> Batch:
         bad, good = (one.to(self.device, memory_format=torch.channels_last) for one in batch)
@@ -122,7 +129,15 @@ class PairTask:
         if self.gray:
             drawn = np.array([np.random.default_rng([*numbers, place, 1]).random() for place in places])
             good = torch.where(torch.from_numpy(drawn < self.gray)[:, None, None, None], luma(good), good)
+        if self.device.type == "cuda":
+            good = good.to(self.device)  # where the recipe does the whole batch at once, by the same seeds
         return self.recipe(good, seeds), good
+
+
+def _makers() -> int:
+    """Threads that make batches: half of the cores; where there are two, the other one learns."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MOST_MAKERS, cores // 2))
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ RESUMES: dict[str, Callable[..., TrainedModel]] = {
     train_enhancement.VERB: train_enhancement.resume,
     train_segmentation.VERB: train_segmentation.resume,
 }
-FACTS = ("source", "train", "valid", "recipe", "pictures", "frames_to_training", "networks", "seed", "every")
+FACTS = ("source", "train", "valid", "recipe", "pictures", "files", "frames_to_training", "networks", "seed", "every")
 
 
 @dataclass(frozen=True)

@@ -10,33 +10,31 @@ from typing import Any
 import torch
 from torch import nn
 
-from impasto import __version__
+from impasto import __version__, networks
 from impasto.errors import UsageError
 from impasto.images.resample import imresize
+from impasto.networks import Network
 from impasto.networks.device import pick_device
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import validate
-from impasto.runs.recipe import input_file
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
-from impasto.translation import degrade
 from impasto.translation.criterion import Criterion, criterion
 from impasto.translation.degrade import Recipe
-from impasto.translation.make import make
+from impasto.translation.make import make, require_used
 from impasto.translation.model import TranslationModel
 from impasto.translation.options import EnhancementOptions
 from impasto.translation.pairs import Batch, PairTask, validation_pairs
-from impasto.translation.pictures import Folder, Pictures, split
+from impasto.translation.pictures import Folder, Pictures, records, split, unchanged
+from impasto.translation.training_recipe import is_file, recipe_of
 from impasto.translation.work import Listen, Rows, TrainedModel, require_stages, work
 
 VERB = "train-enhance"
 PENALTY = 10.0  # Gulrajani et al. (2017), section 4
 SHOWN = 6  # validation pictures on the sheet
-
-PRESETS = {"restore": "jpeg-denoise", "colorize": "colorize"}
 
 Download = Callable[[int, int | None], object]
 
@@ -71,6 +69,7 @@ def train_enhancement(
     """
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(EnhancementOptions, base | fields)
+    require_used(options)
     source = Path(source)
     device = pick_device(options.device)
     recipe = recipe_of(options)
@@ -84,8 +83,8 @@ def train_enhancement(
         options=options.model_dump(mode="json"),
         manifest={
             "source": str(source.absolute()),
-            "train": _records(folder.train),
-            "valid": _records(folder.valid),
+            "train": records(folder.train),
+            "valid": records(folder.valid),
             "recipe": recipe.to_json(),
             "networks": used,
             "made_with": circumstances(device),
@@ -108,32 +107,13 @@ def resume(directory: Path | str, *, progress: Listen | None = None, download: D
         if run.status == "finished":
             raise UsageError(f"the run {directory} is finished: its model is {run.path / 'model.safetensors'}")
         options = validate(EnhancementOptions, run.options)
-        for kept in [*run.manifest["train"], *run.manifest["valid"]]:
-            path = Path(kept["path"])
-            if not path.is_file() or path.stat().st_size != kept["size"]:
-                raise UsageError(f"{path} is not there, or another picture than when the run {directory} began")
-        folder = Folder(*(tuple(Path(one["path"]) for one in run.manifest[part]) for part in ("train", "valid")))
+        folder = Folder(*(unchanged(run.manifest[part], directory) for part in ("train", "valid")))
         device = pick_device(options.device)
         lesson, module, used = _begin(folder, Recipe.from_json(run.manifest["recipe"]), options, device, download)
         if used != run.manifest["networks"]:
             raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
         warn_of_changes(run.manifest["made_with"], circumstances(device), "weights")
         return work(run, module, lesson, options, progress)
-
-
-def recipe_of(options: EnhancementOptions) -> Recipe:
-    """The degradation that is to be undone.
-
-    Raises:
-        UsageError: It does not parse, or its scale is not that of the options.
-    """
-    text = options.recipe or PRESETS.get(options.task, f"bicubic:{options.scale}")
-    path = Path(text)
-    recipe = degrade.parse(path if path.suffix in (".yaml", ".yml") else text)
-    if recipe.scale != options.scale:
-        what = f"makes pictures {recipe.scale} times smaller" if recipe.scale > 1 else "keeps the size"
-        raise UsageError(f"the recipe {text!r} {what}, but --scale is {options.scale}: make them agree")
-    return recipe
 
 
 @dataclass(frozen=True)
@@ -150,6 +130,7 @@ class EnhancementLesson:
         device: Where.
         architecture: Of the network.
         facts: For the card.
+        network: To judge by how far pictures look from the true ones, where that is learnt.
     """
 
     pictures: Pictures
@@ -161,6 +142,7 @@ class EnhancementLesson:
     device: torch.device
     architecture: dict[str, Any]
     facts: dict[str, Any]
+    network: Network | None = None
 
     def task(self, stage: Stage, first_epoch: int) -> PairTask:
         """Crops of the stage's size."""
@@ -178,6 +160,8 @@ class EnhancementLesson:
             turns=options.task == "superres",
             gray=options.gray,
             valid=self.valid,
+            colours=options.task == "colorize",
+            network=self.network,
         )
 
     def adversarial(
@@ -247,26 +231,27 @@ def _begin(
     room = int(options.memory * 2**30)
     pictures = Pictures(folder.train, memory=room, zooms=options.zooms)
     valid = validation_pairs(Pictures(folder.valid, memory=1), recipe, options.seed)
-    if not valid and options.automatic_stop and any(text.startswith("gan:") for text in options.stages):
+    adversarial = any(text.startswith("gan:") for text in options.stages)
+    if not valid and options.automatic_stop and adversarial:
         raise UsageError("a stage named gan stops by validation pictures: give --valid, or --no-automatic-stop")
     shown = (valid or validation_pairs(pictures, recipe, options.seed, most=SHOWN))[:SHOWN]
-    facts = {
-        "trained_on": f"{len(folder.train)} pictures, {len(folder.valid)} for validation",
-        "options": _asked(options),
-        "impasto": __version__,
-    }
-    lesson = EnhancementLesson(pictures, valid, shown, recipe, loss, options, device, architecture, facts)
+    facts = {"trained_on": _told(folder, len(valid)), "options": _asked(options, recipe), "impasto": __version__}
+    network = networks.load("pocket").to(device) if options.features or options.gram or adversarial else None
+    lesson = EnhancementLesson(pictures, valid, shown, recipe, loss, options, device, architecture, facts, network)
     return lesson, module, encoders | asked
 
 
-def _asked(options: EnhancementOptions) -> dict[str, Any]:
-    """What differs from the task's defaults, but for files of the maker's own."""
+def _told(folder: Folder, judged: int) -> str:
+    """How many pictures there were, and how many of them the scores are of."""
+    more = f", of which {judged} are looked at" if judged < len(folder.valid) else ""
+    return f"{len(folder.train)} pictures, {len(folder.valid)} for validation{more}"
+
+
+def _asked(options: EnhancementOptions, recipe: Recipe) -> dict[str, Any]:
+    """What differs from the task's defaults, but for files of the maker's own; a recipe's file is told as its steps."""
+    if options.recipe and is_file(options.recipe):
+        options = options.model_copy(update={"recipe": str(recipe)})
     usual = EnhancementOptions(task=options.task, scale=options.scale).model_dump(mode="json")
     own = {"weights", "feature_weights", "init", "memory", "device"}
     chosen = options.model_dump(mode="json", exclude=own).items()
     return {name: value for name, value in chosen if name in ("task", "scale") or value != usual[name]}
-
-
-def _records(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
-    """Path, size and hash of each file."""
-    return [input_file("picture", path).model_dump(include={"path", "size", "sha256"}) for path in paths]

@@ -23,10 +23,11 @@ from impasto.runs.options_file import validate
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
 from impasto.translation.iou import always, iou, scores_of
-from impasto.translation.make import make
+from impasto.translation.make import make, require_used
 from impasto.translation.masks import Masked, masked, nearest_frames
 from impasto.translation.model import TranslationModel
 from impasto.translation.options import SegmentationOptions
+from impasto.translation.pictures import records, unchanged
 from impasto.translation.segmentation import (
     Example,
     SegmentationTask,
@@ -87,6 +88,7 @@ def train_segmentation(
     """
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(SegmentationOptions, base | fields)
+    require_used(options)
     source = Path(source)
     device = pick_device(options.device)
     data = find(source, options)
@@ -105,6 +107,10 @@ def train_segmentation(
         manifest={
             "source": str(source.absolute()),
             "pictures": [len(part) for part in (data.train, data.valid, data.test)],
+            "files": {
+                name: {"pictures": records(part.pictures), "masks": records(part.masks)}
+                for name, part in vars(data).items()
+            },
             "frames_to_training": frames,
             "networks": used,
             "made_with": circumstances(device),
@@ -127,7 +133,7 @@ def resume(directory: Path | str, *, progress: Listen | None = None, download: D
         if run.status == "finished":
             raise UsageError(f"the run {directory} is finished: its model is {run.path / 'model.safetensors'}")
         options = validate(SegmentationOptions, run.options)
-        data = find(Path(run.manifest["source"]), options)
+        data = _again(run) if "files" in run.manifest else find(Path(run.manifest["source"]), options)
         if [len(part) for part in (data.train, data.valid, data.test)] != run.manifest["pictures"]:
             raise UsageError(f"the pictures of {run.manifest['source']} are not those the run {directory} began with")
         device = pick_device(options.device)
@@ -136,6 +142,17 @@ def resume(directory: Path | str, *, progress: Listen | None = None, download: D
             raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
         warn_of_changes(run.manifest["made_with"], circumstances(device), "weights")
         return work(run, module, lesson, options, progress)
+
+
+def _again(run: RunDirectory) -> Data:
+    """The pictures and masks that a run began with."""
+    files = run.manifest["files"]
+    return Data(
+        *(
+            Masked(*(unchanged(files[part][kind], run.path) for kind in ("pictures", "masks")))
+            for part in ("train", "valid", "test")
+        )
+    )
 
 
 def find(source: Path, options: SegmentationOptions) -> Data:
