@@ -8,6 +8,8 @@ its card to the package. To go on with more time or on a GPU: `--epochs 200 --de
 import argparse
 import json
 import platform
+import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from typing import Any
 from impasto.images.replace import replace_file
 from impasto.runs.directory import RunDirectory
 from impasto.translation import model as models
+from impasto.translation.benchmark import benchmark
+from impasto.translation.pictures import split
 from impasto.translation.realism import between
 from impasto.translation.train_enhancement import resume, train_enhancement
 
@@ -67,6 +71,17 @@ COMPANIONS = {"superres-x4": "superres-x4-real"}
 # How far a companion goes from the model towards what it came to; further, a grid of the pixels that it shuffles shows.
 PARTS = {"superres-x4-real": 0.65}
 
+# What each is judged by: a folder below data, or the photographs that were kept for validation; how; and the score.
+JUDGED: dict[str, tuple[str | None, dict[str, Any], str]] = {
+    "superres-x2": ("super-resolution/Set5", {"scale": 2}, "psnr"),
+    "superres-x4": ("super-resolution/Set5", {"scale": 4}, "psnr"),
+    "superres-x4-real": ("super-resolution/Set5", {"scale": 4}, "psnr"),
+    "restore-jpeg": ("jpeg/classic5", {"quality": 10, "gray": True}, "psnr"),
+    "restore-photo": (None, {"recipe": "noise:20 jpeg:50"}, "psnr"),
+    "colorize": (None, {"recipe": "colorize"}, "psnr_chroma"),
+    "remove-text": (None, {"recipe": "text"}, "psnr"),
+}
+
 ABOUT = {
     "superres-x2": "enlarges twice; for clean pictures that were made smaller",
     "superres-x4": "enlarges four times; for clean pictures that were made smaller",
@@ -116,10 +131,10 @@ def main() -> None:
     elif RunDirectory.open(run).status != "finished":
         resume(run, progress=tell)
     print(f"trained in {time.monotonic() - began:.0f} s", flush=True)
-    ship(options.name, run)
+    ship(options.name, run, options.shared / "data")
 
 
-def ship(name: str, run: Path) -> None:
+def ship(name: str, run: Path, data: Path) -> None:
     """Write the model of a finished run to the package, with its card."""
     model = models.load(run)
     begun_with = RunDirectory.open(run).options["init"]
@@ -134,7 +149,7 @@ def ship(name: str, run: Path) -> None:
         "recipe": f"recipes/models.py {name}",
         **({"companion": COMPANIONS[name]} if name in COMPANIONS else {}),
         **({"begun_with": f"{Path(begun_with).name}, of {cost(Path(begun_with))[0]} steps"} if begun_with else {}),
-        **{key: model.card[key] for key in ("options", "validation", "impasto")},
+        **{key: model.card[key] for key in ("options", "impasto")},
     }
     ASSETS.mkdir(parents=True, exist_ok=True)
     module = model.module
@@ -144,9 +159,23 @@ def ship(name: str, run: Path) -> None:
     kept = models.TranslationModel(
         name, module, model.task, model.scale, model.architecture, model.recipe, model.classes, card
     )
+    card["figures"] = figures(kept, *JUDGED[name], data)
     models.save(kept, ASSETS / f"{name}.safetensors", half=True)
     replace_file(run / "card.json", json.dumps(card, indent=2).encode())
-    print(f"{ASSETS / name}.safetensors", json.dumps(card["validation"]), flush=True)
+    print(f"{ASSETS / name}.safetensors", card["figures"], flush=True)
+
+
+def figures(model: models.TranslationModel, folder: str | None, how: dict[str, Any], score: str, data: Path) -> str:
+    """What a model is worth, in a line."""
+    with tempfile.TemporaryDirectory() as kept:
+        if folder is None:
+            for path in split(data / "photos", LIGHT["valid"], 0).valid:
+                shutil.copy(path, kept)
+        found = benchmark(model, data / folder if folder else Path(kept), device="cpu", **how)
+    where = Path(folder).name.capitalize() if folder else f"{len(found.rows)} photographs"
+    means = found.mean
+    what = " ".join(f"{key} {value}" for key, value in how.items() if key != "gray")
+    return f"{where}, {what}: {means.scores[score]:.2f} dB ({score}), {found.baseline} {means.baseline[score]:.2f}"
 
 
 def cost(run: Path) -> tuple[int, float]:

@@ -28,7 +28,7 @@ def test_the_shipped_models_are_these() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_it_is_and_whence(name: str) -> None:
     model = load(name)
-    for said in ("about", "trained_on", "training", "recipe", "options", "validation"):
+    for said in ("about", "trained_on", "training", "recipe", "options", "figures"):
         assert model.card[said], said
     assert model.card["licence"] == "CC BY-SA 4.0"
     assert not re.search(r'"/', json.dumps(model.card)), "a path of the machine that trained it"

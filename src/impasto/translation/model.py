@@ -158,7 +158,7 @@ def read(path: Path, name: str) -> TranslationModel:
 def shipped() -> dict[str, Path]:
     """The models that come with impasto: their files by name."""
     folder = Path(str(resources.files("impasto") / "assets" / "models"))
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"), key=lambda path: path.stem)}
 
 
 def card_of(name: str) -> dict[str, Any]:
