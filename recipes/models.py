@@ -53,9 +53,9 @@ RECIPES: dict[str, dict[str, Any]] = {
         "critic": "patch",
     },
     "restore-jpeg": LIGHT
-    | {"task": "restore", "recipe": "jpeg:8-60", "gray": 0.5, "stages": ("all:14@96*1e-3",), "size": 96},
+    | {"task": "restore", "recipe": "jpeg:8~60", "gray": 0.7, "stages": ("all:25@96*1e-3",), "size": 96},
     "restore-photo": LIGHT
-    | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:6@96*1e-3",), "size": 96},
+    | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:4@96*1e-3",), "size": 96},
     "colorize": UNET | {"task": "colorize", "stages": ("decoder:2@128", "all:12@128")},
     "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:8@128")},
 }

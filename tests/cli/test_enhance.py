@@ -45,6 +45,16 @@ def test_maps_and_pages_are_written_when_asked_for(capsys: Output) -> None:
     assert "photo.png" in Path("page.html").read_text()
 
 
+def test_a_format_is_asked_for_without_a_name(capsys: Output) -> None:
+    assert run(["enhance", "photo.png", "--format", "jpg"]) == 0
+    assert "photo-enhanced.jpg" in capsys.readouterr().out and Path("photo-enhanced.jpg").is_file()
+
+
+def test_a_page_lies_in_the_folder_that_is_made(folder: Path) -> None:
+    assert run(["enhance", "more", "--out", "fresh", "--compare", "fresh/page.html"]) == 0
+    assert Path("fresh/page.html").is_file()
+
+
 def test_show_prints_how_it_was_made(capsys: Output) -> None:
     run(["enhance", "photo.png", "--task", "colorize", "--out", "c.png"])
     capsys.readouterr()
@@ -126,9 +136,12 @@ def test_options_come_from_a_file_and_flags_go_over_it(capsys: Output) -> None:
         (["photo.png", "--out", "nowhere/a.png"], "nowhere"),
         (["photo.png", "--realism", "0.5"], "no realistic companion"),
         (["more"], "--out DIR"),
+        (["photo.png", "--format", "gif"], "--format gif cannot be written: take png, jpg"),
+        (["photo.png", "--format", "jpg", "--out", "w.png"], "w.png says the format: leave --format out"),
+        (["photo.png", "--model", "restore-photo", "--scale", "2"], "restore-photo keeps the size: leave --scale out"),
         (["more", "--out", "photo.png"], "is a file"),
         (["more", "--out", "large", "--invented", "map.png"], "--invented is for one picture"),
-        (["more", "--out", "large", "--format", "xyz"], "names no format"),
+        (["more", "--out", "large", "--format", "xyz"], "--format xyz cannot be written"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], words: str, folder: Path, capsys: Output) -> None:

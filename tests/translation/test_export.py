@@ -110,6 +110,8 @@ def test_without_the_extra_the_line_says_how_to_get_it(monkeypatch: pytest.Monke
 def test_a_folder_that_is_not_there_is_said_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(ImpastoError, match="does not exist"):
         export(model(LIGHT), tmp_path / "none" / "out.onnx")
+    with pytest.raises(UsageError, match=r"model.safetensors: what is written there is ONNX: name a .onnx"):
+        export(model(LIGHT), tmp_path / "model.safetensors")
 
 
 @pytest.mark.slow

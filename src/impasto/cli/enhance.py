@@ -17,7 +17,7 @@ from impasto.translation.enhance_options import EnhanceOptions
 def enhance(
     *pictures: Path,
     out: Path | None = None,
-    format_: Annotated[str, Parameter(name="--format")] = "png",
+    format_: Annotated[str | None, Parameter(name="--format")] = None,
     invented: Path | None = None,
     compare: Path | None = None,
     options_file: Annotated[Path | None, Parameter(name="--options")] = None,
@@ -40,7 +40,7 @@ def enhance(
         impasto enhance scan.jpg --task restore --strength 0.7
         impasto enhance 1912.jpg --task colorize
         impasto enhance photo.jpg --model superres-x2 --invented invented.png
-        impasto enhance photo.jpg --model runs/202611211200-train-enhance-photos --outscale 1.5
+        impasto enhance photo.jpg --model runs/202611211200-train-enhance-photos-restore --outscale 1.5
         impasto enhance photo.jpg --model RealESRGAN_x4plus.pth
         impasto enhance photos/ --out enhanced/ --format jpg
 
@@ -52,7 +52,7 @@ def enhance(
         Where to write the picture; the suffix chooses the format. Default: PICTURE-enhanced.png beside it. Of several
         pictures or a folder, a folder.
     format_
-        Of results in a folder: png, jpg, webp, tif, avif, or same as the picture's own.
+        Of results that --out does not name: png, jpg, webp, tif, avif, or same as the picture's own. Default: png.
     invented
         A picture to write the map of invented detail to: what the result shows that the picture does not determine.
     compare
@@ -70,14 +70,33 @@ def enhance(
     if len(pictures) > 1 or pictures[0].is_dir() or (out and out.is_dir()):
         if invented:
             raise UsageError("--invented is for one picture: leave it out")
-        return _folder(pictures, out, format_, compare, options, voice)
-    return _one(pictures[0], out, invented, compare, options, voice)
+        return _folder(pictures, out, _suffix(format_ or "png"), compare, options, voice)
+    if out and format_:
+        raise UsageError(f"{out} says the format: leave --format out")
+    suffix = _suffix(format_ or "png")
+    return _one(pictures[0], out, pictures[0].suffix if suffix == "same" else suffix, invented, compare, options, voice)
+
+
+def _suffix(format_: str) -> str:
+    from impasto.images.write import FORMATS
+
+    suffix = f".{format_.lstrip('.').lower()}"
+    if format_ != "same" and suffix not in FORMATS:
+        raise UsageError(f"--format {format_} cannot be written: take png, jpg, webp, tif, avif or same")
+    return format_ if format_ == "same" else suffix
 
 
 def _one(
-    picture: Path, out: Path | None, invented: Path | None, compare: Path | None, options: EnhanceOptions, voice: Voice
+    picture: Path,
+    out: Path | None,
+    suffix: str,
+    invented: Path | None,
+    compare: Path | None,
+    options: EnhanceOptions,
+    voice: Voice,
 ) -> int:
-    out = checked_output(out, picture.parent, [picture], invented, stem=f"{picture.stem}-enhanced", page=compare)
+    stem = f"{picture.stem}-enhanced"
+    out = checked_output(out, picture.parent, [picture], invented, stem=stem, page=compare, suffix=suffix)
     from impasto.translation.enhance import enhance as craft
 
     began = time.monotonic()
@@ -109,7 +128,7 @@ def _one(
 def _folder(
     pictures: tuple[Path, ...],
     out: Path | None,
-    format_: str,
+    suffix: str,
     compare: Path | None,
     options: EnhanceOptions,
     voice: Voice,
@@ -119,10 +138,11 @@ def _folder(
     from impasto.translation.enhance_folder import enhance_folder, planned
 
     items, stopped = [], False
-    suffix = format_ if format_ == "same" else f".{format_.lstrip('.').lower()}"
     if compare:
         plan = planned(pictures, out, suffix)
         require_apart(compare, [source for source, _ in plan], [out, *(place for _, place in plan)])
+        if compare.parent.resolve() == out.resolve():
+            out.mkdir(parents=True, exist_ok=True)
         require_page(compare)
     try:
         with listener(voice) as show:

@@ -26,14 +26,14 @@ def export(
     Examples:
 
         impasto export superres-x4 --out superres-x4.onnx
-        impasto export runs/202611211200-train-photos-restore --out restore.onnx --half
+        impasto export runs/202611211200-train-enhance-photos-restore --out restore.onnx --half
 
     Parameters
     ----------
     model
         A shipped model, a run, or a file.
     out
-        Where to write. Default: the model's name with .onnx, here.
+        Where to write, a .onnx. Default: the model's name, here.
     half
         Half precision: half the size, for GPUs.
     voice

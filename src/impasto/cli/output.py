@@ -42,6 +42,7 @@ def checked_output(
     preview: Path | None,
     stem: str | None = None,
     page: Path | None = None,
+    suffix: str = ".png",
 ) -> Path:
     """Where the picture goes, once it is sure that all that is written can be, to files that nothing else is in.
 
@@ -52,6 +53,7 @@ def checked_output(
         preview: Another picture that is written.
         stem: Of a free name.
         page: A page of HTML that is written.
+        suffix: Of a free name.
 
     Raises:
         UsageError: One is an input or another of them, or has no format.
@@ -59,7 +61,7 @@ def checked_output(
     """
     from impasto.images import require_format, require_writable
 
-    out = out or default_output(folder, stem or "-".join(path.stem for path in inputs))
+    out = out or default_output(folder, stem or "-".join(path.stem for path in inputs), suffix)
     for path in inputs:
         if not path.exists():
             raise UsageError(f"{path} does not exist: check the name")
@@ -101,13 +103,13 @@ def require_page(path: Path) -> None:
     require_writable(path)
 
 
-def default_output(folder: Path, stem: str) -> Path:
+def default_output(folder: Path, stem: str, suffix: str = ".png") -> Path:
     """``photo-painting.png`` beside the photograph; a number is added rather than replace another picture."""
     stem = os.fsdecode(os.fsencode(stem)[:200])  # file systems count bytes, and 255 of them
-    path, number = folder / f"{stem}.png", 1
+    path, number = folder / f"{stem}{suffix}", 1
     while path.exists():
         number += 1
-        path = folder / f"{stem}-{number}.png"
+        path = folder / f"{stem}-{number}{suffix}"
     return path
 
 

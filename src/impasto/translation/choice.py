@@ -53,7 +53,8 @@ def choose(options: EnhanceOptions) -> Chosen:
         raise UsageError(f"{model.name} is a model of {model.task}, not of {options.task}: leave --task or --model out")
     if options.scale and options.scale != model.scale:
         resized = f", or --outscale {options.scale} to resize what it gives" if options.scale > 1 else ""
-        raise UsageError(f"{model.name} enlarges {model.scale} times, not {options.scale}: leave --scale out{resized}")
+        does = f"enlarges {model.scale} times, not {options.scale}" if model.scale > 1 else "keeps the size"
+        raise UsageError(f"{model.name} {does}: leave --scale out{resized}")
     named = options.companion or _companion(model)
     if options.realism and not named:
         raise UsageError(f"{model.name} has no realistic companion, so --realism has nowhere to go: name a --companion")

@@ -63,11 +63,13 @@ def export(model: TranslationModel | str | Path, out: Path | str, *, half: bool 
         half: Weights and arithmetic in half precision (input and output stay float32): half the size, for GPUs.
 
     Raises:
-        UsageError: onnx, onnxscript or onnxruntime is missing; the file cannot be written to.
+        UsageError: onnx, onnxscript or onnxruntime is missing; the file is not named as ONNX, or cannot be written to.
         ImpastoError: The network cannot be exported, or the graph does not give what the network gives.
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise UsageError(f"exporting needs {' and '.join(missing)}: pip install 'impasto[onnx]'")
+    if Path(out).suffix.lower() != ".onnx":
+        raise UsageError(f"{out}: what is written there is ONNX: name a .onnx")
     require_writable(Path(out))
     model = model if isinstance(model, TranslationModel) else load(model)
     module = copy.deepcopy(model.module).cpu().float().eval().requires_grad_(False)

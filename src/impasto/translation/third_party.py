@@ -123,8 +123,8 @@ def _state(path: Path) -> dict[str, Any]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UsageError(
-            f"{path} is no readable file of weights ({type(error).__name__}): it is cut short, or of another kind; get or "
-            "save it again, as .safetensors if it can be had"
+            f"{path} is no readable file of weights ({type(error).__name__}), it is cut short or of another kind: get "
+            "or save it again, as .safetensors if it can be had"
         ) from error
     if not isinstance(state, dict):
         raise UsageError(f"{path} holds no weights by name: take a file of a network's state_dict()")
