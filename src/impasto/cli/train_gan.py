@@ -80,27 +80,6 @@ def resume_gan(run: Path, voice: Voice) -> int:
     return tell(result, began, voice)
 
 
-def again_gan(run: Path, out: Path | None, voice: Voice) -> int:
-    """Train a run's generator again, say how far the two differ, and return the exit code."""
-    from impasto.translation.gan.rerun import rerun
-
-    began = time.monotonic()
-    try:
-        with listener(voice) as bar:
-            result, difference = rerun(run, out=out, progress=bar)
-    except KeyboardInterrupt as stop:
-        return stopped(stop, voice)
-    say(
-        f"{result.run}: {difference}, {time.monotonic() - began:.0f} s",
-        voice,
-        run=result.run,
-        identical=difference.identical,
-        weights=difference.weights,
-        reasons=difference.reasons,
-    )
-    return 0 if difference.identical else 1
-
-
 def tell(result: TrainedGan, began: float, voice: Voice) -> int:
     """Say what came out, and return the exit code."""
     seconds = time.monotonic() - began

@@ -137,7 +137,7 @@ def test_the_average_is_the_result() -> None:
     plain, averaged = new(options("wgan-gp")), new(options("wgan-gp"))
     *_, last = play(plain, bars(), options("wgan-gp", average=0.0))
     *_, other = play(averaged, bars(), options("wgan-gp", average=0.99))
-    assert last.generator is plain and same(other.generator, averaged) and not same(plain, averaged)
+    assert last.judged is plain and same(other.judged, averaged) and not same(plain, averaged)
 
 
 def test_curves_are_drawn_of_any_kinds_records() -> None:

@@ -19,6 +19,7 @@ from impasto.images import Picture, read, write
 from impasto.images.contact_sheet import contact_sheet
 from impasto.translation.degrade.draw import plan
 from impasto.translation.degrade.recipe import Recipe
+from impasto.translation.pictures import on_white
 from impasto.translation.places import gathered, places
 
 log = logging.getLogger("impasto")
@@ -159,7 +160,7 @@ def _read_all(
 def _pixels(path: Path, recipe: Recipe) -> Float[Tensor, "1 3 h w"]:
     """A picture, on white where it is transparent, cropped to whole multiples of the scale."""
     picture = read(path)
-    pixels = picture.pixels if picture.alpha is None else 1 + picture.alpha * (picture.pixels - 1)
+    pixels = on_white(picture)
     high, wide = (side - side % recipe.multiple for side in pixels.shape[-2:])
     if not high or not wide:
         least = recipe.multiple

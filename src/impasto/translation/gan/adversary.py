@@ -153,7 +153,7 @@ def train_adversarially(
     total = plan.critic_steps + plan.steps
 
     def told(losses: dict[str, float], where: str, record: dict[str, Any]) -> TrainingProgress:
-        return TrainingProgress(standing.step / total, losses, where, record, checkpoint)
+        return TrainingProgress(standing.step / total, losses, where, record, checkpoint, game.result)
 
     while True:
         played = standing.step - plan.critic_steps

@@ -36,15 +36,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Played(TrainingProgress):
-    """A step, with the generator as it would be used now.
+    """A step; ``judged`` is the generator as it would be used now, to be looked at, at rest, and not changed.
 
     Attributes:
-        generator: The averaged one, if there is one. It is to be looked at, at rest, and not changed.
         at: How far it has grown; None where nothing grows.
     """
 
-    generator: nn.Module
-    at: Growth | None
+    at: Growth | None = None
 
 
 def play(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import UsageError
@@ -11,29 +10,7 @@ from impasto.runs.options_file import validate
 from impasto.translation.gan.generated import load_generator
 from impasto.translation.gan.options import GanOptions
 from impasto.translation.gan.run import VERB, Listen, TrainedGan, train_gan
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far a generator trained again is from the first.
-
-    Attributes:
-        weights: Largest absolute difference of a weight.
-        reasons: What of the circumstances is not as it was.
-    """
-
-    weights: float
-    reasons: tuple[str, ...]
-
-    @property
-    def identical(self) -> bool:
-        """Whether the weights agree to the last bit."""
-        return self.weights == 0
-
-    def __str__(self) -> str:
-        if self.identical:
-            return "identical: the same weights, bit for bit"
-        return f"weights differ by up to {self.weights:.2g}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
+from impasto.translation.rerun_training import Difference, difference
 
 
 def rerun(
@@ -59,11 +36,4 @@ def rerun(
         Path(run.manifest["source"]), options=options, run=new, expect=run.manifest["data"], progress=progress
     )
     again = load_generator(result.run).module.state_dict()
-    largest = max(float((first[name].double() - again[name].double()).abs().max()) for name in first)
-    there = RunDirectory.open(result.run).manifest["made_with"]
-    reasons = tuple(
-        f"{name} was {value}, is {there.get(name)}"
-        for name, value in run.manifest["made_with"].items()
-        if there.get(name) != value
-    )
-    return result, Difference(largest, reasons)
+    return result, difference(first, again, run, RunDirectory.open(result.run))

@@ -149,7 +149,7 @@ def _work(run: RunDirectory, pictures: RealPictures, options: GanOptions, listen
         run.log(turn.record)
         records += 1
         if turn.record["step"] % options.sheet_every == 0:
-            _show(run, turn.generator, options, turn.at)
+            _show(run, turn.judged or generator, options, turn.at)
 
         def state(turn: Played = turn, records: int = records) -> Checkpoint:
             one = turn.checkpoint()
