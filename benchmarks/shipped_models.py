@@ -3,7 +3,8 @@
     uv run python benchmarks/shipped_models.py --out docs/images
 
 Crops of photographs that no shipped model has learnt from, degraded by a recipe and given to `impasto.enhance`. What is
-given is drawn enlarged bicubically where the model enlarges. PSNR (dB) is of the luma of the crop.
+given is drawn enlarged bicubically where the model enlarges. PSNR (dB) is of the luma of the crop, of a colorization of
+Cb and Cr.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from impasto.images import Picture, read, write
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.resample import imresize
 from impasto.translation import degrade
-from impasto.translation.metrics import psnr
+from impasto.translation.metrics import Colour, psnr
 from impasto.translation.model import load, shipped
 from impasto.translation.pictures import split
 
@@ -112,15 +113,18 @@ def main() -> None:
             )
             bad = degrade.parse(row.recipe)(good, [number])
             made = enhanced(bad, name)
+            colour: Colour = "chroma" if model.task == "colorize" else "luma"
             given = imresize(bad, scale=model.scale).clamp(0, 1) if model.scale != 1 else bad
             sheet.append(
                 [
-                    (f"{row.recipe} {decibels(given, good):.2f}", given),
-                    (f"{name} {decibels(made, good):.2f}" + (" (fails)" if row.fails else ""), made),
+                    (f"{row.recipe} {decibels(given, good, colour):.2f}", given),
+                    (f"{name} {decibels(made, good, colour):.2f}" + (" (fails)" if row.fails else ""), made),
                     ("the truth", good),
                 ]
             )
-            print(f"| {name} | {row.photo} | {row.recipe} | {decibels(given, good):.2f} | {decibels(made, good):.2f} |")
+            print(
+                f"| {name} | {row.photo} | {row.recipe} | {decibels(given, good, colour):.2f} | {decibels(made, good, colour):.2f} |"
+            )
         write(options.out / f"model-{name}.jpg", Picture(contact_sheet(sheet, height=options.height)), quality=85)
 
 
@@ -131,10 +135,10 @@ def enhanced(bad: Tensor, name: str) -> Tensor:
         return impasto.enhance(Path(folder, "bad.png"), model=name).picture.pixels
 
 
-def decibels(made: Tensor, good: Tensor) -> float:
-    """PSNR of the luma."""
+def decibels(made: Tensor, good: Tensor, colour: Colour) -> float:
+    """PSNR of these planes."""
     with torch.no_grad():
-        return float(psnr(made, good)[0])
+        return float(psnr(made, good, colour=colour)[0])
 
 
 if __name__ == "__main__":
