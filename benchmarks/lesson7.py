@@ -32,16 +32,18 @@ SHOWN = (0, 3, 5)
 def variants(epochs: int) -> dict[str, dict[str, Any]]:
     """Each row's options, those of the first row left out."""
     half = max(1, epochs // 2)
+    large = max(1, round(0.4 * epochs))  # epochs at 128 pixels; those at 64 see the rest of the pixels
+    small = max(1, round((epochs - large * (128 / 96) ** 2) / (64 / 96) ** 2))
     return {
         "lesson 7 (features, gram)": {},
         "pixels alone": {"features": 0.0, "gram": 0.0},
         "pixels + features": {"gram": 0.0},
         "without ICNR": {"icnr": False},
         "without blur": {"blur": False},
-        "without cross connection": {"cross": False},
         "with self-attention": {"attention": True},
-        "sizes growing 64, 128": {"stages": (f"all:{half}@64", f"all:{half}@128"), "batch_size": 12},
+        "sizes growing 64, 128": {"stages": (f"all:{small}@64", f"all:{large}@128")},
         "encoder frozen first": {"stages": (f"decoder:{half}", f"all:{epochs - half}")},
+        "without cross connection": {"cross": False},
         "encoder from scratch": {"weights": "none"},
     }
 
