@@ -130,7 +130,7 @@ def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(toys: P
         process = start("resume", "run", imports=HEAVY)
         goal = log.read_bytes().count(b"\n") + chance.randint(1, 4)
         deadline = time.monotonic() + 120
-        while log.read_bytes().count(b"\n") < goal and not Path("run/model.safetensors").exists():
+        while log.read_bytes().count(b"\n") < goal and RunDirectory.open("run").status != "finished":
             assert time.monotonic() < deadline, process.err.read_text()
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.05))
