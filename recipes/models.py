@@ -57,7 +57,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "restore-photo": LIGHT
     | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:4@96*1e-3",), "size": 96},
     "colorize": UNET | {"task": "colorize", "stages": ("decoder:2@128", "all:12@128")},
-    "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:8@128")},
+    "remove-text": UNET | {"task": "restore", "recipe": "text", "stages": ("decoder:2@96", "all:15@128")},
 }
 # What begins with another's weights (Lim et al. 2017, section 4.1: x4 from x2).
 BEGIN_WITH = {
@@ -100,11 +100,13 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="where data/photos lies")
     parser.add_argument("--work", type=Path, default=Path("runs/models"), help="where the runs are kept")
     parser.add_argument("--epochs", type=int, help="of the last stage, instead of the recipe's")
+    parser.add_argument("--stages", nargs="+", help="instead of the recipe's, to go on with --init")
     parser.add_argument("--init", help="a model or run to begin with, instead of the recipe's")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
 
     how = dict(RECIPES[options.name])
+    how["stages"] = tuple(options.stages or how["stages"])
     if options.epochs:
         layers, rest = how["stages"][-1].split(":", 1)
         how["stages"] = (*how["stages"][:-1], layers + ":" + str(options.epochs) + rest.lstrip("0123456789"))
