@@ -47,3 +47,9 @@ def test_a_shorter_side_that_no_crop_has_is_one_line(fields: dict[str, Any]) -> 
 )
 def test_one_that_crops_have_is_taken(fields: dict[str, Any]) -> None:
     recipe_of(validate(EnhancementOptions, fields))
+
+
+def test_colours_are_learnt_from_gray_pictures() -> None:
+    recipe_of(validate(EnhancementOptions, {"task": "colorize", "recipe": "noise:10 gray"}))
+    with pytest.raises(UsageError, match="'jpeg:30' leaves colours"):
+        recipe_of(validate(EnhancementOptions, {"task": "colorize", "recipe": "jpeg:30"}))

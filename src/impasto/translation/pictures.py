@@ -56,7 +56,7 @@ def split(folder: Path, share: float, seed: int) -> Folder:
     if len(paths) < LEAST_PICTURES:
         raise UsageError(f"{folder} holds {len(paths)} picture: to learn takes {LEAST_PICTURES} at least")
     order = np.random.default_rng(seed).permutation(len(paths))
-    held_out = min(len(paths) - 1, round(len(paths) * share))
+    held_out = min(len(paths) - 1, max(round(len(paths) * share), share > 0))  # of a few, one
     chosen = set(order[:held_out].tolist())
     return Folder(
         tuple(path for number, path in enumerate(paths) if number not in chosen),

@@ -20,13 +20,18 @@ def recipe_of(options: EnhancementOptions) -> Recipe:
     """The degradation that is to be undone.
 
     Raises:
-        UsageError: It does not parse, its scale is not that of the options, or it does nothing to crops so small.
+        UsageError: It does not parse, its scale is not that of the options, it does nothing to crops so small,
+            or leaves colours where they are to be learnt.
     """
     text = options.recipe or PRESETS.get(options.task, f"bicubic:{options.scale}")
     recipe = degrade.parse(Path(text) if is_file(text) else text)
     if recipe.scale != options.scale:
         what = f"makes pictures {recipe.scale} times smaller" if recipe.scale > 1 else "keeps the size"
         raise UsageError(f"the recipe {text!r} {what}, but --scale is {options.scale}: make them agree")
+    if options.task == "colorize" and not any(step.operation == "gray" for step in steps_of(recipe.steps)):
+        raise UsageError(
+            f"the recipe {text!r} leaves colours: to colorize is learnt from gray pictures, add gray to it"
+        )
     _require_effect(recipe, min(parse_stage(stage).size or options.size for stage in options.stages))
     return recipe
 
