@@ -80,10 +80,12 @@ def enhance(
 def _suffix(format_: str) -> str:
     from impasto.images.write import FORMATS
 
+    if format_ == "same":
+        return format_
     suffix = f".{format_.lstrip('.').lower()}"
-    if format_ != "same" and suffix not in FORMATS:
+    if suffix not in FORMATS:
         raise UsageError(f"--format {format_} cannot be written: take png, jpg, webp, tif, avif or same")
-    return format_ if format_ == "same" else suffix
+    return suffix
 
 
 def _one(

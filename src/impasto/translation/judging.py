@@ -16,9 +16,8 @@ from impasto.translation.metrics import colourfulness, feature_distance, psnr, p
 from impasto.translation.recolour import with_chroma
 from impasto.translation.training_recipe import steps_of
 
-EXACT = (
-    100.0  # dB that are told where every pair comes out exact: of 256² pixels 8 bits have none between 96 and infinity
-)
+# dB that are told where every pair comes out exact: of 256² pixels 8 bits have none between 96 and infinity
+EXACT = 100.0
 
 
 def scores(
