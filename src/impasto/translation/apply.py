@@ -103,7 +103,8 @@ def apply(
     torch.Size([1, 3, 40, 30])
     """
     device = device or pixels.device
-    module = _tried(lambda: model.module.to(device).eval(), device)
+    # channels last: on a CPU its convolutions take two thirds of the time
+    module = _tried(lambda: model.module.to(device, memory_format=torch.channels_last).eval(), device)
     if module is None:
         raise _no_memory(model, device)
     height, width = pixels.shape[-2:]
@@ -267,6 +268,7 @@ def _is_no_memory(error: BaseException) -> bool:
 
 def _run(work: _Work, crop: Tensor) -> Tensor:
     half = torch.autocast(work.device.type, work.half) if work.half else nullcontext()
+    crop = crop.contiguous(memory_format=torch.channels_last)
     with half:
         result: Tensor = work.module(crop)
     scale = work.model.scale
@@ -318,7 +320,7 @@ def _add(work: _Work, tile: Tile, turn: Turn, size: tuple[int, int], result: Ten
 def _turned(image: Tensor, turn: Turn) -> Tensor:
     image = image.transpose(-2, -1) if turn.swap else image
     dims = [dim for dim, flipped in ((-2, turn.rows), (-1, turn.columns)) if flipped]
-    return image.flip(dims).contiguous() if dims else image.contiguous()
+    return image.flip(dims) if dims else image
 
 
 def _turned_back(image: Tensor, turn: Turn) -> Tensor:
