@@ -20,9 +20,10 @@ from impasto.learning.manifest import Manifest
 from impasto.learning.predict import classifier_of, predict
 from impasto.learning.predictions import Predictions
 from impasto.learning.scan import read_data
-from impasto.learning.work import Progress, TrainedClassifier
+from impasto.learning.work import TrainedClassifier
 from impasto.networks import Taps, load
 from impasto.runs.directory import RunDirectory
+from impasto.runs.progress import Progress
 
 QUICK = {"network": "pocket", "size": 32, "stages": ("head:4", "all:1"), "batch_size": 16, "device": "cpu"}
 

@@ -19,8 +19,8 @@ from impasto.learning.landscape import landscape
 from impasto.learning.predict import classifier_of
 from impasto.learning.predictions import Predictions
 from impasto.learning.snapshots import keep_snapshot, snapshots
-from impasto.learning.work import Progress
 from impasto.losses.classification import cross_entropy
+from impasto.runs.progress import Progress
 
 QUICK = {"network": "pocket", "size": 16, "stages": ("head:2", "all:3"), "batch_size": 16, "device": "cpu",
          "augment": (), "audit": False}  # fmt: skip

@@ -14,7 +14,8 @@ from impasto.learning.options import ClassifierOptions
 from impasto.learning.pictures import Preprocessing
 from impasto.learning.predict import predict
 from impasto.learning.scan import read_data
-from impasto.learning.work import Progress, TrainedClassifier
+from impasto.learning.work import TrainedClassifier
+from impasto.runs.progress import Progress
 
 QUICK = {"network": "pocket", "size": 32, "stages": ("head:10",), "batch_size": 16, "device": "cpu"}
 

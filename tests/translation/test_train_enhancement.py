@@ -17,6 +17,7 @@ from impasto import networks
 from impasto.errors import UsageError
 from impasto.losses.pixel import PIXEL_LOSSES
 from impasto.runs.directory import RunDirectory
+from impasto.runs.progress import Progress
 from impasto.translation import degrade, work
 from impasto.translation import model as models
 from impasto.translation.make import make
@@ -25,7 +26,7 @@ from impasto.translation.pairs import PairTask, validation_pairs
 from impasto.translation.pictures import Pictures, split
 from impasto.translation.train_enhancement import resume, train_enhancement
 from impasto.translation.training_recipe import recipe_of
-from impasto.translation.work import Progress, TrainedModel
+from impasto.translation.work import TrainedModel
 
 room = importlib.import_module("impasto.translation.train_enhancement")  # the package has a verb of this name
 TINY = {"architecture": "light", "width": 4, "blocks": 1, "size": 32, "crops": 2, "batch_size": 4, "device": "cpu"}

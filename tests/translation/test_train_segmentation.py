@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 
 from impasto.errors import UsageError
 from impasto.runs.directory import RunDirectory
+from impasto.runs.progress import Progress
 from impasto.translation import model as models
 from impasto.translation import work
 from impasto.translation.masks import read_labels
 from impasto.translation.options import SegmentationOptions
 from impasto.translation.train_segmentation import find, resume, train_segmentation
-from impasto.translation.work import Progress, TrainedModel
+from impasto.translation.work import TrainedModel
 
 HOW = {
     "width": 16, "size": 32, "batch_size": 4, "crops": 4, "device": "cpu",

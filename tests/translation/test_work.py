@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from impasto.errors import UsageError
 from impasto.runs.directory import RunDirectory
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Progress
 from impasto.training.stage import Stage
 from impasto.translation import model as models
 from impasto.translation import work as room
 from impasto.translation.make import make
 from impasto.translation.model import TranslationModel
 from impasto.translation.options import EnhancementOptions
-from impasto.translation.work import Progress, TrainedModel, require_stages, work
+from impasto.translation.work import TrainedModel, require_stages, work
 
 STEPS = 2
 

@@ -15,13 +15,14 @@ from impasto.learning.options import ClassifierOptions
 from impasto.learning.predict import DATA, MODEL
 from impasto.learning.scan import read_data
 from impasto.learning.stages import require
-from impasto.learning.work import READING, Listen, TrainedClassifier, teller, work
+from impasto.learning.work import READING, TrainedClassifier, teller, work
 from impasto.networks.device import pick_device
 from impasto.networks.weights import sha256_of
 from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen
 from impasto.training.stage import parse_stage
 
 log = logging.getLogger("impasto")

@@ -13,9 +13,10 @@ from impasto.learning.lesson import prepare
 from impasto.learning.options import ClassifierOptions
 from impasto.learning.scan import read_data
 from impasto.learning.stages import begin, find
-from impasto.learning.work import Listen, teller
+from impasto.learning.work import teller
 from impasto.networks.device import pick_device
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen
 from impasto.training.finder import Found
 
 

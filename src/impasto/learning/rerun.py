@@ -12,10 +12,11 @@ from impasto.learning.options import ClassifierOptions
 from impasto.learning.predict import DATA, MODEL, require_classifier
 from impasto.learning.predictions import Predictions
 from impasto.learning.scores import score
-from impasto.learning.work import PREDICTIONS, Listen, TrainedClassifier
+from impasto.learning.work import PREDICTIONS, TrainedClassifier
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import Keeper
+from impasto.runs.progress import Listen, Progress
 from impasto.training.stage import parse_stage
 from impasto.training.tracking import MLflow, TensorBoard, Tracker
 
@@ -44,18 +45,6 @@ TRACKED = ("loss", "accuracy", "iou", "_rate")  # ends of the names of what goes
 EXPERIMENT = "impasto"  # of MLflow
 
 READING, AUDITED, BASELINES, TRAINED = 0.05, 0.08, 0.25, 0.92  # parts of the work that are done when these are, roughly
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the work stands, for a bar."""
-
-    done: float
-    losses: dict[str, float]
-    where: str
-
-
-Listen = Callable[[Progress], object]
 
 
 @dataclass(frozen=True)

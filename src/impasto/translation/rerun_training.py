@@ -14,9 +14,10 @@ from impasto.errors import ImpastoError, UsageError
 from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
 from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.progress import Listen
 from impasto.translation import train_enhancement, train_segmentation
 from impasto.translation.model import load
-from impasto.translation.work import Listen, TrainedModel
+from impasto.translation.work import TrainedModel
 
 RESUMES: dict[str, Callable[..., TrainedModel]] = {
     train_enhancement.VERB: train_enhancement.resume,

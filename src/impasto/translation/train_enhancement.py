@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from impasto.images.resample import imresize
 from impasto.networks import Network
 from impasto.networks.device import pick_device
 from impasto.runs.checkpoint import Checkpoint
-from impasto.runs.circumstances import circumstances, warn_of_changes
-from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
 from impasto.translation.criterion import Criterion, criterion
@@ -30,13 +30,11 @@ from impasto.translation.options import EnhancementOptions
 from impasto.translation.pairs import Batch, PairTask, validation_pairs
 from impasto.translation.pictures import Folder, Pictures, records, split, unchanged
 from impasto.translation.training_recipe import is_file, recipe_of
-from impasto.translation.work import Listen, Rows, TrainedModel, require_stages, work
+from impasto.translation.work import Download, Prepared, Rows, TrainedModel, begin, require_stages, take_up
 
 VERB = "train-enhance"
 PENALTY = 10.0  # Gulrajani et al. (2017), section 4
 SHOWN = 6  # validation pictures on the sheet
-
-Download = Callable[[int, int | None], object]
 
 
 def train_enhancement(
@@ -74,26 +72,17 @@ def train_enhancement(
     device = pick_device(options.device)
     recipe = recipe_of(options)
     folder = split(source, options.valid, options.seed)
-    lesson, module, used = _begin(folder, recipe, options, device, download)
-    words = [options.task, *([f"x{options.scale}"] if options.scale > 1 else [])]
-    directory = Path(run) if run else default_path(VERB, source.resolve().name, *words)
-    begun = RunDirectory.create(
-        directory,
+    return begin(
+        _prepare(folder, recipe, options, device, download),
+        options,
         verb=VERB,
-        options=options.model_dump(mode="json"),
-        manifest={
-            "source": str(source.absolute()),
-            "train": records(folder.train),
-            "valid": records(folder.valid),
-            "recipe": recipe.to_json(),
-            "networks": used,
-            "made_with": circumstances(device),
-            "seed": options.seed,
-            "every": every,
-        },
+        source=source,
+        words=[options.task, *([f"x{options.scale}"] if options.scale > 1 else [])],
+        facts={"train": records(folder.train), "valid": records(folder.valid), "recipe": recipe.to_json()},
+        run=run,
+        every=every,
+        listen=progress,
     )
-    with begun.lock():
-        return work(begun, module, lesson, options, progress)
 
 
 def resume(directory: Path | str, *, progress: Listen | None = None, download: Download | None = None) -> TrainedModel:
@@ -102,18 +91,13 @@ def resume(directory: Path | str, *, progress: Listen | None = None, download: D
     Raises:
         UsageError: No run, one that is finished, pictures or weights that have changed, another process at work in it.
     """
-    run = RunDirectory.open(directory)
-    with run.lock():
-        if run.status == "finished":
-            raise UsageError(f"the run {directory} is finished: its model is {run.path / 'model.safetensors'}")
-        options = validate(EnhancementOptions, run.options)
+
+    def prepare(run: RunDirectory, options: EnhancementOptions) -> Prepared:
         folder = Folder(*(unchanged(run.manifest[part], directory) for part in ("train", "valid")))
-        device = pick_device(options.device)
-        lesson, module, used = _begin(folder, Recipe.from_json(run.manifest["recipe"]), options, device, download)
-        if used != run.manifest["networks"]:
-            raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
-        warn_of_changes(run.manifest["made_with"], circumstances(device), "weights")
-        return work(run, module, lesson, options, progress)
+        recipe = Recipe.from_json(run.manifest["recipe"])
+        return _prepare(folder, recipe, options, pick_device(options.device), download)
+
+    return take_up(directory, EnhancementOptions, prepare, progress)
 
 
 @dataclass(frozen=True)
@@ -221,9 +205,9 @@ class EnhancementLesson:
         )
 
 
-def _begin(
+def _prepare(
     folder: Folder, recipe: Recipe, options: EnhancementOptions, device: torch.device, download: Download | None
-) -> tuple[EnhancementLesson, nn.Module, dict[str, str]]:
+) -> Prepared:
     """The lesson, a new network for it, and the hashes of the networks that are asked or begun with."""
     module, architecture, encoders = make(options, scale=options.scale, download=download)
     require_stages(module, options, recipe.multiple)
@@ -238,7 +222,7 @@ def _begin(
     facts = {"trained_on": _told(folder, len(valid)), "options": _asked(options, recipe), "impasto": __version__}
     network = networks.load("pocket").to(device) if options.features or options.gram or adversarial else None
     lesson = EnhancementLesson(pictures, valid, shown, recipe, loss, options, device, architecture, facts, network)
-    return lesson, module, encoders | asked
+    return Prepared(lesson, module, encoders | asked)
 
 
 def _told(folder: Folder, judged: int) -> str:

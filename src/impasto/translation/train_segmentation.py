@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from impasto import __version__
 from impasto.errors import UsageError
 from impasto.networks.device import pick_device
 from impasto.runs.checkpoint import Checkpoint
-from impasto.runs.circumstances import circumstances, warn_of_changes
-from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
 from impasto.translation.iou import always, iou, scores_of
@@ -37,15 +37,13 @@ from impasto.translation.segmentation import (
     pixels_of,
     read_examples,
 )
-from impasto.translation.work import Listen, Rows, TrainedModel, require_stages, work
+from impasto.translation.work import Download, Prepared, Rows, TrainedModel, begin, require_stages, take_up
 
 log = logging.getLogger("impasto")
 
 VERB = "train-segment"
 SHOWN = 6
 CLOSE = 300  # frames: ten seconds of a film
-
-Download = Callable[[int, int | None], object]
 
 
 @dataclass(frozen=True)
@@ -98,28 +96,24 @@ def train_segmentation(
             "scores measure memory too; believe the test's",
             *(len(frames), len(data.valid), min(frames)),
         )
-    lesson, module, used = _begin(data, options, device, download)
-    directory = Path(run) if run else default_path(VERB, source.resolve().name, options.encoder.replace(":", "-"))
-    begun = RunDirectory.create(
-        directory,
+    return begin(
+        _prepare(data, options, device, download),
+        options,
         verb=VERB,
-        options=options.model_dump(mode="json"),
-        manifest={
-            "source": str(source.absolute()),
+        source=source,
+        words=[options.encoder.replace(":", "-")],
+        facts={
             "pictures": [len(part) for part in (data.train, data.valid, data.test)],
             "files": {
                 name: {"pictures": records(part.pictures), "masks": records(part.masks)}
                 for name, part in vars(data).items()
             },
             "frames_to_training": frames,
-            "networks": used,
-            "made_with": circumstances(device),
-            "seed": options.seed,
-            "every": every,
         },
+        run=run,
+        every=every,
+        listen=progress,
     )
-    with begun.lock():
-        return work(begun, module, lesson, options, progress)
 
 
 def resume(directory: Path | str, *, progress: Listen | None = None, download: Download | None = None) -> TrainedModel:
@@ -128,20 +122,14 @@ def resume(directory: Path | str, *, progress: Listen | None = None, download: D
     Raises:
         UsageError: No run, one that is finished, pictures or weights that have changed, another process at work in it.
     """
-    run = RunDirectory.open(directory)
-    with run.lock():
-        if run.status == "finished":
-            raise UsageError(f"the run {directory} is finished: its model is {run.path / 'model.safetensors'}")
-        options = validate(SegmentationOptions, run.options)
+
+    def prepare(run: RunDirectory, options: SegmentationOptions) -> Prepared:
         data = _again(run) if "files" in run.manifest else find(Path(run.manifest["source"]), options)
         if [len(part) for part in (data.train, data.valid, data.test)] != run.manifest["pictures"]:
             raise UsageError(f"the pictures of {run.manifest['source']} are not those the run {directory} began with")
-        device = pick_device(options.device)
-        lesson, module, used = _begin(data, options, device, download)
-        if used != run.manifest["networks"]:
-            raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
-        warn_of_changes(run.manifest["made_with"], circumstances(device), "weights")
-        return work(run, module, lesson, options, progress)
+        return _prepare(data, options, pick_device(options.device), download)
+
+    return take_up(directory, SegmentationOptions, prepare, progress)
 
 
 def _again(run: RunDirectory) -> Data:
@@ -256,9 +244,7 @@ class SegmentationLesson:
         return {"scores": scores, "iou": dict(zip(self.classes, iou(counts).tolist(), strict=True))}
 
 
-def _begin(
-    data: Data, options: SegmentationOptions, device: torch.device, download: Download | None
-) -> tuple[SegmentationLesson, nn.Module, dict[str, str]]:
+def _prepare(data: Data, options: SegmentationOptions, device: torch.device, download: Download | None) -> Prepared:
     """The lesson, a new network for it, and the hash of its encoder."""
     train, valid, test = (read_examples(part, options.void) for part in (data.train, data.valid, data.test))
     seen = torch.stack([torch.bincount(labels.flatten(), minlength=256) for _, labels in [*train, *valid, *test]]).sum(
@@ -275,4 +261,5 @@ def _begin(
     classes = options.classes or tuple(str(number) for number in range(count))
     module, architecture, used = make(options, out=len(classes), download=download)
     require_stages(module, options, 1)
-    return SegmentationLesson(train, valid, test, classes, options, device, architecture), module, used
+    lesson = SegmentationLesson(train, valid, test, classes, options, device, architecture)
+    return Prepared(lesson, module, used)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -19,8 +19,11 @@ from impasto.images.replace import replace_file
 from impasto.networks.device import pick_device
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
-from impasto.runs.directory import RunDirectory
+from impasto.runs.circumstances import circumstances, warn_of_changes
+from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import Keeper
+from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen, Progress
 from impasto.training.loop import Plan, Task, TrainingProgress, finite, train
 from impasto.training.optimizers import discriminative
 from impasto.training.schedules import MOMENTA, by_name
@@ -37,17 +40,8 @@ SHEET_HEIGHT = 256
 
 TUNING = 0.1  # of the highest learning rate, for stages that move a pretrained encoder too
 
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the work stands, for a bar."""
-
-    done: float
-    losses: dict[str, float]
-    where: str
-
-
-Listen = Callable[[Progress], object]
+Download = Callable[[int, int | None], object]  # is told (bytes done, bytes in all) of weights on their way
+Options = TypeVar("Options", bound=TranslationOptions)
 Rows = Sequence[Sequence[tuple[str, Float[Tensor, "1 3 h w"]]]]
 
 
@@ -69,6 +63,20 @@ class Lesson(Protocol):
         """What is to be kept."""
 
 
+class Prepared(NamedTuple):
+    """What a training begins with.
+
+    Attributes:
+        lesson: What is to be learnt.
+        module: A new network.
+        networks: The hashes of the pretrained networks that are asked or begun with.
+    """
+
+    lesson: Lesson
+    module: nn.Module
+    networks: dict[str, str]
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """What came out of a run.
@@ -85,6 +93,82 @@ class TrainedModel:
     model: Path
     scores: dict[str, float]
     sheet: Path
+
+
+def begin(
+    prepared: Prepared,
+    options: TranslationOptions,
+    *,
+    verb: str,
+    source: Path,
+    words: Sequence[str],
+    facts: dict[str, Any],
+    run: Path | str | None,
+    every: float,
+    listen: Listen | None,
+) -> TrainedModel:
+    """Begin a run, and work in it to its end.
+
+    Args:
+        prepared: What it begins with.
+        options: How it is to be trained.
+        verb: What is done.
+        source: The folder of its pictures.
+        words: What a run that is not named is named after, beside the time, the verb and the source.
+        facts: The training's own, for the manifest.
+        run: The run's directory, new or empty; by default one under ``runs``.
+        every: Seconds between checkpoints, at least.
+        listen: Called with every step.
+
+    Raises:
+        UsageError: The directory holds something; nothing is begun then.
+        ImpastoError: A full disk, a loss that is no number; the run can be resumed.
+    """
+    begun = RunDirectory.create(
+        Path(run) if run else default_path(verb, source.resolve().name, *words),
+        verb=verb,
+        options=options.model_dump(mode="json"),
+        manifest={
+            "source": str(source.absolute()),
+            **facts,
+            "networks": prepared.networks,
+            "made_with": circumstances(pick_device(options.device)),
+            "seed": options.seed,
+            "every": every,
+        },
+    )
+    with begun.lock():
+        return work(begun, prepared.module, prepared.lesson, options, listen)
+
+
+def take_up(
+    directory: Path | str,
+    model: type[Options],
+    prepare: Callable[[RunDirectory, Options], Prepared],
+    listen: Listen | None,
+) -> TrainedModel:
+    """Go on with a run where its last checkpoint is, to the weights that it would have come to.
+
+    Args:
+        directory: The run.
+        model: Of its options.
+        prepare: From the run and its options to what it began with.
+        listen: Called with every step.
+
+    Raises:
+        UsageError: No run, one that is finished, weights that have changed, another process at work in it.
+        ImpastoError: A full disk, a loss that is no number; the run can be resumed.
+    """
+    run = RunDirectory.open(directory)
+    with run.lock():
+        if run.status == "finished":
+            raise UsageError(f"the run {directory} is finished: its model is {run.path / MODEL}")
+        options = validate(model, run.options)
+        lesson, module, used = prepare(run, options)
+        if used != run.manifest["networks"]:
+            raise UsageError(f"the weights of {', '.join(used)} are not those that the run {directory} began with")
+        warn_of_changes(run.manifest["made_with"], circumstances(pick_device(options.device)), "weights")
+        return work(run, module, lesson, options, listen)
 
 
 def work(

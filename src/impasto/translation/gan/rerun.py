@@ -7,9 +7,10 @@ from pathlib import Path
 from impasto.errors import UsageError
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen
 from impasto.translation.gan.generated import load_generator
 from impasto.translation.gan.options import GanOptions
-from impasto.translation.gan.run import VERB, Listen, TrainedGan, train_gan
+from impasto.translation.gan.run import VERB, TrainedGan, train_gan
 from impasto.translation.rerun_training import Difference, difference
 
 

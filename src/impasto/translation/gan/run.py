@@ -19,6 +19,7 @@ from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS, Keeper
 from impasto.runs.options_file import validate
+from impasto.runs.progress import Listen, Progress
 from impasto.translation.gan.curves import noise_curves
 from impasto.translation.gan.game import seed_of
 from impasto.translation.gan.generated import MODEL, columns_of, draw, save_generator, seeded_noise, sheet
@@ -33,18 +34,6 @@ SHEET, CURVES = "sheet.png", "curves.png"
 READ = 0.02  # part of the work that is done when the pictures are read, roughly
 LAST = 100  # steps whose Wasserstein estimates are averaged
 SHOWN = 64  # a picture on a sheet is at least that wide
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the work stands, for a bar."""
-
-    done: float
-    losses: dict[str, float]
-    where: str
-
-
-Listen = Callable[[Progress], object]
 
 
 @dataclass(frozen=True)
