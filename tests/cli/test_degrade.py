@@ -84,6 +84,8 @@ def test_the_list_shows_presets_steps_and_how_they_are_written(capsys: Output) -
         (["photos/note.txt", "--preview", "s.png"], "note.txt"),
         (["photos", "--preview", "s.xyz"], "'.xyz'"),
         (["photos", "--preview", "photos/0.png"], "one of the pictures that go in"),
+        (["photos", "--preview", "bad/0.png", "--out", "bad"], "bad/0.png would be written twice"),
+        (["photos", "--preview", "s.png", "--out", "photos"], "one of the pictures that go in"),
         (["photos", "--out", "photos"], "one of the pictures that go in"),
         (["photos", "--out", "photos/0.png"], "is a file"),
         (["photos", "--preview", "s.png", "--count", "0"], "count"),
@@ -92,11 +94,12 @@ def test_the_list_shows_presets_steps_and_how_they_are_written(capsys: Output) -
 )
 def test_what_is_wrong_gets_one_line(arguments: list[str], said: str, capsys: Output) -> None:
     Path("empty").mkdir()
+    Path("bad").mkdir()
     Path("photos/note.txt").write_text("no picture")
     write("dot.png", Picture(torch.rand(1, 3, 1, 1)))
     assert run(["degrade", *arguments]) == 2
     assert said in complained(capsys)
-    assert not Path("s.png").exists()
+    assert not Path("s.png").exists() and not list(Path("bad").iterdir())
 
 
 def test_a_dot_is_degraded(capsys: Output) -> None:

@@ -80,11 +80,14 @@ def test_an_interrupted_batch_leaves_whole_pictures_and_goes_on(
 
 
 def test_formats_names_and_places(photos: Path, tmp_path: Path) -> None:
-    write(photos / "a.png", Picture(torch.rand(1, 3, 6, 6)))  # beside a.jpg
     out = tmp_path / "out"
     assert set(statuses(photos, out, suffix=".jpg").values()) == {"enhanced", "failed"}
     made = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
-    assert made == {"a.jpg.jpg", "a.png.jpg", "sub/b.jpg", "sub/deeper/c.jpg"}
+    assert made == {"a.jpg", "sub/b.jpg", "sub/deeper/c.jpg"}
+    write(photos / "a.png", Picture(torch.rand(1, 3, 6, 6)))  # beside a.jpg
+    with pytest.raises(UsageError, match=r"a\.jpg and a\.png would both become .*out/a\.jpg"):
+        statuses(photos, out, suffix=".jpg")
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*.*")} == made
     same = tmp_path / "same"
     statuses(photos, same, suffix="same")
     assert {path.name for path in same.rglob("*.*")} == {"a.jpg", "a.png", "b.png", "c.webp"}
@@ -115,7 +118,7 @@ def test_what_is_asked_wrongly_is_said_before_any_work(photos: Path, tmp_path: P
         ([photos / "a.jpg", photos], {}, "is where the pictures are"),
         ([photos, photos], {}, "is where the pictures are"),
         ([photos / "sub", photos / "sub"], {"suffix": "same"}, "is where the pictures are"),
-        ([[photos / "a.jpg", photos / "a.jpg"], tmp_path / "out"], {}, "two pictures would both become"),
+        ([[photos / "a.jpg", photos / "a.jpg"], tmp_path / "out"], {}, "would both become"),
         ([tmp_path / "none", tmp_path / "out"], {"suffix": ".xyz"}, "names no format"),
     ):
         with pytest.raises(UsageError, match=words):

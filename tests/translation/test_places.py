@@ -34,9 +34,14 @@ def test_a_picture_that_is_named_is_one_wherever_it_is(photos: Path) -> None:
         gathered([photos], photos / "bad")
 
 
-def test_names_keep_their_suffix_where_they_must(photos: Path) -> None:
+def test_a_place_depends_on_its_picture_alone(photos: Path) -> None:
     some = ["a.JPG", "in/a.jpg", "in/a.gif", "b.heic"]
     assert places(some, photos, "same") == [photos / n for n in ("a.jpg", "in/a.jpg", "in/a.png", "b.heic")]
-    assert places(some, photos) == [photos / n for n in ("a.png", "in/a.jpg.png", "in/a.gif.png", "b.png")]
-    with pytest.raises(UsageError, match=r"two pictures would both become .*photos/in/a\.jpg\.png"):
-        places([*some, "in/a.jpg"], photos)
+    for name in some:
+        (alone,) = places([name], photos)
+        assert alone == (photos / name).with_suffix(".png")
+        assert alone in places(["c.png", name, "b/c.png"], photos)
+    with pytest.raises(UsageError, match=r"in/a\.jpg and in/a\.gif would both become .*photos/in/a\.png: rename one"):
+        places(some, photos)
+    with pytest.raises(UsageError, match=r"in/a\.png and in/a\.gif would both become"):
+        places(["in/a.png", "in/a.gif"], photos, "same")

@@ -81,7 +81,8 @@ def degrade(
     if preview:
         require_format(preview)
         require_writable(preview)
-        require_apart(preview, [path for path, _ in craft.find(sources, out)])
+        found = craft.find(sources, out)
+        require_apart(preview, [path for path, _ in found], craft.targets(found, out) if out else [])
     written: list[Path] = []
     with listener(voice) as bar:
         if preview:

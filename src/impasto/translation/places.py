@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -36,10 +35,10 @@ def gathered(sources: Sequence[Path], out: Path | None = None) -> list[tuple[Pat
 def places(names: Sequence[str], out: Path, suffix: str = ".png") -> list[Path]:
     """Where the results of pictures go below ``out``: each under its own name, in its own folder.
 
-    Two that differ in their suffix only, a photograph and its raw copy, keep it in their names.
+    A place depends on its picture alone, so that what is done is known again whatever pictures come and go.
 
-    >>> [str(place) for place in places(["a.jpg", "in/b.jpg", "in/b.tif"], Path("out"))]
-    ['out/a.png', 'out/in/b.jpg.png', 'out/in/b.tif.png']
+    >>> [str(place) for place in places(["a.jpg", "in/a.tif"], Path("out"))]
+    ['out/a.png', 'out/in/a.png']
 
     Args:
         names: Of the pictures, below their folders.
@@ -49,14 +48,14 @@ def places(names: Sequence[str], out: Path, suffix: str = ".png") -> list[Path]:
     Raises:
         UsageError: Two would be one.
     """
-
-    def named(name: str, kept: str = "") -> PurePath:
+    found: dict[PurePath, str] = {}
+    for name in names:
         path = PurePath(name)
         own = path.suffix.lower() if path.suffix.lower() in FORMATS else ".png"
-        return path.with_name(path.stem + kept + (own if suffix == "same" else suffix))
-
-    count = Counter(map(named, names))
-    found = [named(name, PurePath(name).suffix if count[named(name)] > 1 else "") for name in names]
-    if twice := next((place for place, many in Counter(found).items() if many > 1), None):
-        raise UsageError(f"two pictures would both become {out / twice}: take them one after the other")
+        place = path.with_suffix(own if suffix == "same" else suffix)
+        if other := found.get(place):
+            raise UsageError(
+                f"{other} and {name} would both become {out / place}: rename one, or take them one after the other"
+            )
+        found[place] = name
     return [out / place for place in found]

@@ -71,6 +71,14 @@ def test_what_makes_no_sense_is_refused(given: dict[str, Any]) -> None:
         GanOptions(**given)
 
 
+def test_a_way_goes_from_one_picture_to_another() -> None:
+    for given in ({"count": 1}, {"columns": 1}, {"count": 20, "columns": 1}):
+        GenerateOptions(**given)
+        with pytest.raises(ValidationError, match="two at least: take --columns 10"):
+            GenerateOptions(interpolate=True, **given)
+    GenerateOptions(interpolate=True, count=1, columns=2)
+
+
 def test_spectral_norm_alone_keeps_slopes_in_bounds() -> None:
     assert GanOptions(kind="wgan", clip=0, spectral=True).recipe.clip == 0
 

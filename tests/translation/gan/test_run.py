@@ -207,6 +207,8 @@ def test_ways_begin_and_end_with_pictures_and_stay_on_the_sphere(trained: Traine
     generator = load_generator(trained.run)
     rows = pictures(generator, GenerateOptions(count=20, columns=5, interpolate=True), CPU)
     ends = draw(generator.module, seeded_noise(8, 6, 0))
+    begun = pictures(generator, GenerateOptions(count=18, columns=5, interpolate=True), CPU)
+    assert torch.equal(begun, rows), "a row that is begun is full"
     torch.testing.assert_close(rows[0::5], ends[0::2])
     torch.testing.assert_close(rows[4::5], ends[1::2])
     one, other = seeded_noise(1, 64, 1), seeded_noise(1, 64, 2)

@@ -45,6 +45,19 @@ def find(sources: Sequence[Path], out: Path | None = None) -> list[tuple[Path, s
     return gathered(sources, out)
 
 
+def targets(found: Sequence[tuple[Path, str]], out: Path) -> list[Path]:
+    """Where each of these pictures is written to, degraded.
+
+    Raises:
+        UsageError: Two would be one, or a good one would be written over.
+    """
+    made = places([name for _, name in found], out)
+    inputs = {path.resolve() for path, _ in found}
+    if lost := next((target for target in made if target.resolve() in inputs), None):
+        raise UsageError(f"{lost} is one of the pictures that go in: name another folder to write to")
+    return made
+
+
 def sheet(
     recipe: Recipe,
     sources: Sequence[Path],
@@ -113,13 +126,10 @@ def degrade_files(
         ImpastoError: A full disk, or a folder that may not be written to.
     """
     found = find(sources, out)
-    targets = dict(zip(found, places([name for _, name in found], out)))
-    inputs = {path.resolve() for path, _ in found}
-    if lost := [target for target in targets.values() if target.resolve() in inputs]:
-        raise UsageError(f"{lost[0]} is one of the pictures that go in: name another folder to write to")
+    places_of = dict(zip(found, targets(found, out)))
     written: list[Path] = []
     for (path, name), pixels in _read_all(found, recipe, sources, progress):
-        target = targets[path, name]
+        target = places_of[path, name]
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

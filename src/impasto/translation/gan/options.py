@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -189,7 +189,9 @@ class GenerateOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    count: Annotated[int, Field(ge=1, le=10_000, description="Pictures on the sheet.")] = 36
+    count: Annotated[
+        int, Field(ge=1, le=10_000, description="Pictures on the sheet; with --interpolate, of whole rows.")
+    ] = 36
     columns: Annotated[
         int | None, Field(ge=1, description="Pictures in a row. Default: as many as there are rows.")
     ] = None
@@ -199,3 +201,9 @@ class GenerateOptions(BaseModel):
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
     ] = "auto"
+
+    @model_validator(mode="after")
+    def _rows_have_two_ends(self) -> Self:
+        if self.interpolate and (self.columns or self.count) < 2:
+            raise ValueError("a row that goes from one picture to another has two at least: take --columns 10")
+        return self
