@@ -135,7 +135,6 @@ def again(run: Path, out: Path | None, voice: Voice) -> int:
             result, difference = craft(run, out=out, progress=bar, download=bar.download)
     except KeyboardInterrupt as stop:
         return stopped(stop, voice)
-    scores = getattr(difference, "scores", {})  # a classifier's
     say(
         f"{result.run}: {difference}, {time.monotonic() - began:.0f} s",
         voice,
@@ -143,7 +142,7 @@ def again(run: Path, out: Path | None, voice: Voice) -> int:
         identical=difference.identical,
         weights=difference.weights,
         reasons=difference.reasons,
-        **({"scores": {name: {"first": was, "again": now} for name, (was, now) in scores.items()}} if scores else {}),
+        scores={name: {"first": was, "again": now} for name, (was, now) in difference.scores.items()},
     )
     return 0 if difference.identical else 1
 

@@ -25,6 +25,15 @@ def circumstances(device: torch.device, processes: int = 1) -> dict[str, str]:
     }
 
 
+def changes(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Each circumstance that is not as it was, in words.
+
+    >>> changes({"torch": "2.8", "device": "cpu"}, {"torch": "2.9", "device": "cpu"})
+    ['torch was 2.8, is 2.9']
+    """
+    return [f"{name} was {before}, is {now.get(name)}" for name, before in was.items() if now.get(name) != before]
+
+
 def warn_of_changes(was: Mapping[str, str], now: Mapping[str, str], what: str) -> None:
     """Warn of each circumstance that is not as it was when a run began: ``what`` may differ in the last digits."""
     for name, before in was.items():

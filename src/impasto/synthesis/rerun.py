@@ -10,6 +10,7 @@ from typing import Protocol
 
 from impasto.errors import UsageError
 from impasto.images import Picture, read, read_recipe, require_format
+from impasto.runs.circumstances import changes
 from impasto.runs.directory import RunDirectory
 from impasto.runs.recipe import Recipe, parse
 from impasto.synthesis.crafts import rebuild
@@ -104,10 +105,6 @@ def compare(path: Path, before: Picture, recipe: Recipe, result: Made) -> Differ
     levels = 65535 if before.depth == 16 else 255
     apart = ((before.pixels - after.pixels).abs() * levels).round()
     now = result.recipe
-    reasons = [
-        f"{name} was {was}, is {now.made_with.get(name)}"
-        for name, was in recipe.made_with.items()
-        if now.made_with.get(name) != was
-    ]
+    reasons = changes(recipe.made_with, now.made_with)
     reasons += [f"other weights of {n}" for n, digest in recipe.networks.items() if now.networks.get(n) != digest]
     return Difference(int(apart.max()), float(apart.mean()), levels, tuple(reasons))

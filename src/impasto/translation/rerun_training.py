@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
+from impasto.runs.difference import Difference, Outcome, difference
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.progress import Listen
 from impasto.translation import train_enhancement, train_segmentation
@@ -24,29 +22,6 @@ RESUMES: dict[str, Callable[..., TrainedModel]] = {
     train_segmentation.VERB: train_segmentation.resume,
 }
 FACTS = ("source", "train", "valid", "recipe", "pictures", "files", "frames_to_training", "networks", "seed", "every")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far a model trained again is from the first.
-
-    Attributes:
-        weights: Largest absolute difference of a weight.
-        reasons: What of the circumstances is not as it was.
-    """
-
-    weights: float
-    reasons: tuple[str, ...]
-
-    @property
-    def identical(self) -> bool:
-        """Whether the weights agree to the last bit."""
-        return self.weights == 0
-
-    def __str__(self) -> str:
-        if self.identical:
-            return "identical: the same weights, bit for bit"
-        return f"weights differ by up to {self.weights:.2g}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
 
 
 def rerun_training(
@@ -78,17 +53,8 @@ def rerun_training(
         if not begun.checkpoint_path.exists():
             shutil.rmtree(begun.path)
         raise
-    first, again = (load(path).module.state_dict() for path in (run.path, result.run))
-    return result, difference(first, again, run, begun)
-
-
-def difference(
-    first: dict[str, Tensor], again: dict[str, Tensor], run: RunDirectory, other: RunDirectory
-) -> Difference:
-    """Of the weights that two runs came to."""
-    largest = max(float((first[name].double() - again[name].double()).abs().max()) for name in first)
-    there = other.manifest["made_with"]
-    was = run.manifest["made_with"]
-    return Difference(
-        largest, tuple(f"{name} was {was[name]}, is {there.get(name)}" for name in was if there.get(name) != was[name])
+    first, again = (
+        Outcome(one.manifest, load(one.path).module.state_dict(), one.manifest.get("scores", {}))
+        for one in (run, RunDirectory.open(result.run))
     )
+    return result, difference(first, again)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from impasto.errors import UsageError
+from impasto.runs.difference import Difference, Outcome, difference
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.options_file import validate
 from impasto.runs.progress import Listen
 from impasto.translation.gan.generated import load_generator
 from impasto.translation.gan.options import GanOptions
 from impasto.translation.gan.run import VERB, TrainedGan, train_gan
-from impasto.translation.rerun_training import Difference, difference
 
 
 def rerun(
@@ -30,11 +30,14 @@ def rerun(
     run = RunDirectory.open(directory)
     if run.verb != VERB or run.status != "finished":
         raise UsageError(f"{directory} is no finished run of `impasto train gan`")
-    first = load_generator(run.path).module.state_dict()
+    first = _outcome(run)
     new = Path(out) if out else default_path(VERB, run.path.name[:60], "again", root=run.path.parent)
     options = validate(GanOptions, run.options)
     result = train_gan(
         Path(run.manifest["source"]), options=options, run=new, expect=run.manifest["data"], progress=progress
     )
-    again = load_generator(result.run).module.state_dict()
-    return result, difference(first, again, run, RunDirectory.open(result.run))
+    return result, difference(first, _outcome(RunDirectory.open(result.run)))
+
+
+def _outcome(run: RunDirectory) -> Outcome:
+    return Outcome(run.manifest, load_generator(run.path).module.state_dict(), run.manifest.get("scores", {}))
