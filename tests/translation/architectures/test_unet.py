@@ -106,8 +106,18 @@ def norms(network: UNet) -> tuple[int, int]:
 def test_the_norm_is_of_the_decoder_as_asked() -> None:
     # two convolutions in the middle, two in each of the three steps, one before the last; and before every map
     assert norms(unet(width=8, norm="batch")) == (9 + 4, 0)
-    assert norms(unet(width=8, norm="weight")) == norms(unet(width=8, norm="spectral")) == (0, 9)
-    assert norms(unet(width=8, norm="none")) == (0, 0)
+    assert norms(unet(width=8, norm="weight")) == norms(unet(width=8, norm="spectral")) == (4, 9)
+    assert norms(unet(width=8, norm="none")) == (4, 0)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "weight", "spectral"])
+def test_maps_of_any_scale_are_brought_to_one(norm: Norm) -> None:
+    """A pretrained encoder's activations may be thousands; the decoder begins near the picture all the same."""
+    encoder = Given([1, 2, 4], [6, 8, 10], 16)
+    encoder.given = [1000 * one for one in encoder.given]
+    network = UNet(encoder, width=16, norm=norm)
+    image = picture(2, 3, 16, 16)
+    assert float((network(image) - image).detach().abs().max()) < 0.5
 
 
 def test_spectral_norm_bounds_what_weight_norm_does_not() -> None:

@@ -50,7 +50,7 @@ class UNet(nn.Module):
         self.stride = encoder.strides[-1]
         deepest = encoder.channels[-1]
         self.middle = nn.Sequential(
-            *_normalised(deepest, norm), nn.ReLU(), _conv(deepest, 2 * deepest, norm), _conv(2 * deepest, deepest, norm)
+            nn.BatchNorm2d(deepest), nn.ReLU(), _conv(deepest, 2 * deepest, norm), _conv(2 * deepest, deepest, norm)
         )
         steps, channels, below = [], deepest, self.stride
         levels = list(zip(encoder.strides, encoder.channels, strict=True))[-2::-1]
@@ -108,7 +108,8 @@ class _Step(nn.Module):
     ) -> None:
         super().__init__()
         self.up = PixelShuffleUp(channels, given, scale, blur=blur, icnr=icnr)
-        self.beside = nn.Sequential(*_normalised(beside, norm)) if beside else None
+        # batch norm in any case: activations of an encoder may have any scale, and others' convolutions would not learn
+        self.beside = nn.Sequential(nn.BatchNorm2d(beside)) if beside else None
         self.one = _conv(given + beside, made, norm)
         self.two = _conv(made, made, norm)
         self.attention = SelfAttention(made) if attends else None
@@ -146,7 +147,7 @@ def unet(
         icnr: Begin every PixelShuffle without checkerboards.
         attention: Self-attention two steps before the end; the network then sees the whole picture.
         cross: The picture joins at full size.
-        norm: Of the decoder: ``batch``, ``weight``, ``spectral`` or ``none``.
+        norm: Of the decoder's convolutions: ``batch``, ``weight``, ``spectral`` or ``none``.
         residual: Add what comes out to the picture.
 
     >>> network = unet(encoder_name="pocket", width=32)
