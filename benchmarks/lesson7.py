@@ -4,7 +4,7 @@
 
 A U-Net over pocket undoes `crappify` (a quarter of the size, JPEG at 60, enlarged again) on photographs; each row
 changes one thing of the first. All see the same crops for the same number of steps (a growing size: for about the same
-number of pixels). Judged on the validation photographs: PSNR and SSIM of the luma, and a distance of activations that
+number of pixels). Judged on the validation photographs: PSNR and SSIM of Y, and a distance of activations that
 none of them was trained against (SqueezeNet's, unit-normalised, without LPIPS's learnt weights; with --lpips, LPIPS).
 """
 

@@ -3,7 +3,7 @@
     uv run python benchmarks/shipped_models.py --out docs/images
 
 Crops of photographs that no shipped model has learnt from, degraded by a recipe and given to `impasto.enhance`. What is
-given is drawn enlarged bicubically where the model enlarges. PSNR (dB) is of the luma of the crop, of a colorization of
+given is drawn enlarged bicubically where the model enlarges. PSNR (dB) is of the Y of the crop, of a colorization of
 Cb and Cr.
 """
 
@@ -113,7 +113,7 @@ def main() -> None:
             )
             bad = degrade.parse(row.recipe)(good, [number])
             made = enhanced(bad, name)
-            colour: Colour = "chroma" if model.task == "colorize" else "luma"
+            colour: Colour = "chroma" if model.task == "colorize" else "y"
             given = imresize(bad, scale=model.scale).clamp(0, 1) if model.scale != 1 else bad
             sheet.append(
                 [

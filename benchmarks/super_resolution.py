@@ -4,7 +4,7 @@ uv run python benchmarks/super_resolution.py --shared ../shared
 uv run python benchmarks/super_resolution.py --x2 runs/mine-x2 --x4 runs/mine-x4 --jpeg runs/mine-jpeg
 uv run python benchmarks/super_resolution.py --x2 --x4 --jpeg        # the baselines alone
 
-PSNR (dB) and SSIM by the protocol of `impasto benchmark`: luma rounded to 8 bits, as the tables' bicubic rows; the last
+PSNR (dB) and SSIM by the protocol of `impasto benchmark`: Y rounded to 8 bits, as the tables' bicubic rows; the last
 column leaves it unrounded, as EDSR's and SwinIR's code does of networks (of JPEG: PSNR-B). Published rows are quoted
 second-hand, as collected in research/enhancement.md beside the project: check them before they are printed elsewhere.
 """
@@ -66,7 +66,7 @@ def main() -> None:
     for (name, number), published in PUBLISHED.items():
         jpeg = name == "Classic5"
         title = f"{name}, JPEG quality {number}" if jpeg else f"{name}, x{number}"
-        last = "PSNR-B" if jpeg else "PSNR, luma unrounded"
+        last = "PSNR-B" if jpeg else "PSNR, Y unrounded"
         print(f"\n| {title} | K parameters | PSNR | SSIM | {last} |")
         print("|---|---|---|---|---|")
         for method, parameters, psnr, ssim, blocks in published:

@@ -30,7 +30,7 @@ def test_right_colours_are_better_than_none_and_none_than_wrong_ones(good: Tenso
     chroma = [one["psnr_chroma"] for one in found]
     assert chroma[0] > chroma[1] + 5 > chroma[2] + 8 > chroma[3] + 10
     assert found[2]["colourfulness"] < 1 < found[1]["colourfulness"] < found[0]["colourfulness"]
-    assert psnr(bad, good).item() > 45, "which is what the luma alone would say of leaving it gray"
+    assert psnr(bad, good).item() > 45, "which is what Y alone would say of leaving it gray"
 
 
 def test_a_colorization_s_luma_does_not_count(good: Tensor) -> None:
@@ -55,7 +55,7 @@ def test_blocks_are_told_where_jpeg_left_them_at_the_same_size(good: Tensor) -> 
     assert found["psnr"] == pytest.approx(psnr(bad, good).item()) and found["ssim"] == pytest.approx(
         ssim(bad, good).item()
     )
-    assert found["psnr_b"] == pytest.approx(psnr_b(bad, good, colour="luma").item())
+    assert found["psnr_b"] == pytest.approx(psnr_b(bad, good, colour="y").item())
     assert found["psnr_b"] < found["psnr"] - 0.1
 
 

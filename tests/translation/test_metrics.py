@@ -21,7 +21,7 @@ from impasto import networks
 from impasto.errors import UsageError
 from impasto.images import read
 from impasto.images.resample import imresize, round_to_8_bits
-from impasto.translation.metrics import colourfulness, feature_distance, lpips, luma, psnr, psnr_b, ssim
+from impasto.translation.metrics import colourfulness, feature_distance, lpips, psnr, psnr_b, ssim, y_channel
 
 Metric = Callable[..., Tensor]
 
@@ -36,10 +36,10 @@ def gray(levels: object) -> Tensor:
     return torch.as_tensor(levels, dtype=torch.float32)[None, None] / 255
 
 
-def test_luma_is_matlabs() -> None:
+def test_y_is_matlabs() -> None:
     colours = torch.tensor([[0.0, 0, 0], [1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     expected = torch.tensor([16, 235, 81.481, 144.553, 40.966])
-    assert torch.allclose(luma(colours.view(5, 3, 1, 1)).flatten(), expected)
+    assert torch.allclose(y_channel(colours.view(5, 3, 1, 1)).flatten(), expected)
 
 
 def test_psnr_by_hand() -> None:
@@ -50,7 +50,7 @@ def test_psnr_by_hand() -> None:
     assert found[0].item() == pytest.approx(10 * math.log10(255**2 / 100)) and found[1] == torch.inf
 
 
-def test_a_gray_picture_has_a_narrower_luma() -> None:
+def test_a_gray_picture_has_a_narrower_y() -> None:
     """The trap of Set14's gray picture: taken for RGB, it seems 1.3 dB better."""
     output, target = (image.expand(1, 3, 32, 32) for image in noisy_pair(1, 1, 32, 32))
     narrower = psnr(output, target, rounded=False) - psnr(output, target, colour="gray", rounded=False)
@@ -63,9 +63,9 @@ def test_what_is_rounded_is_what_a_file_would_hold() -> None:
     wild = output * 3 - 1
     filed, true = round_to_8_bits(wild).double(), round_to_8_bits(target).double()
     assert torch.equal(psnr(wild, target, colour="rgb"), psnr(filed, true, colour="rgb"))
-    error = ((luma(filed) + 0.5).floor() - (luma(true) + 0.5).floor()).square().mean((1, 2, 3))
+    error = ((y_channel(filed) + 0.5).floor() - (y_channel(true) + 0.5).floor()).square().mean((1, 2, 3))
     assert torch.allclose(psnr(wild, target), 10 * torch.log10(255**2 / error))
-    error = (luma(filed) - luma(true)).square().mean((1, 2, 3))
+    error = (y_channel(filed) - y_channel(true)).square().mean((1, 2, 3))
     assert torch.allclose(psnr(wild, target, rounded="image"), 10 * torch.log10(255**2 / error))
     error = (wild.double() - target.double()).square().mean((1, 2, 3))
     assert torch.allclose(psnr(wild, target, colour="rgb", rounded=False), -10 * torch.log10(error))
@@ -83,11 +83,11 @@ def test_the_border_does_not_count_and_each_image_is_judged_alone(metric: Metric
         assert torch.allclose(metric(output[index, None], target[index, None], border=4), together[index])
 
 
-@pytest.mark.parametrize("colour", ["luma", "rgb", "gray"])
+@pytest.mark.parametrize("colour", ["y", "rgb", "gray"])
 def test_ssim_is_scikit_images(colour: str) -> None:
     output, target = noisy_pair(1, 3, 40, 53, noise=0.2)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1) * 255
-    planes = {"luma": luma, "rgb": lambda x: 255 * x, "gray": lambda x: (x * weights).sum(1, keepdim=True)}[colour]
+    planes = {"y": y_channel, "rgb": lambda x: 255 * x, "gray": lambda x: (x * weights).sum(1, keepdim=True)}[colour]
     first, second = (planes(image.double())[0].numpy() for image in (output, target))
     theirs = structural_similarity(
         first,
@@ -144,7 +144,7 @@ def test_chroma_does_not_see_lightness() -> None:
     [
         (psnr, (1, 3, 8, 8), (1, 3, 8, 9), {}, "1×3×8×8 and 1×3×8×9 cannot be compared"),
         (psnr, (1, 3, 8, 8), (1, 3, 8, 8), {"border": 4}, "nothing is left of 8×8 pixels"),
-        (psnr, (1, 1, 8, 8), (1, 1, 8, 8), {}, "a luma is made of three channels, and these images have 1"),
+        (psnr, (1, 1, 8, 8), (1, 1, 8, 8), {}, "the colour y is made of three channels, and these images have 1"),
         (psnr, (1, 3, 8, 8), (1, 3, 8, 8), {"colour": "red"}, "no colour 'red'"),
         (ssim, (1, 3, 10, 30), (1, 3, 10, 30), {}, "window of 11×11"),
         (psnr_b, (1, 1, 1, 30), (1, 1, 1, 30), {}, "a single row"),
@@ -239,21 +239,21 @@ BICUBIC = [
 @pytest.mark.realdata
 @pytest.mark.parametrize(("name", "scale", "decibels", "similarity"), BICUBIC)
 def test_the_published_rows_of_bicubic(shared: Path, name: str, scale: int, decibels: float, similarity: float) -> None:
-    by_colour, by_luma = [], []
+    by_colour, by_y = [], []
     for file in sorted((shared / f"data/super-resolution/{name}/x{scale}").glob("*_HR.png")):
         picture = read(file)
         true = picture.pixels[..., : picture.height // scale * scale, : picture.width // scale * scale].double()
         up = imresize(round_to_8_bits(imresize(true, scale=1 / scale)), scale=scale)
-        how = {"border": scale, "colour": "gray" if picture.mode == "L" else "luma"}
+        how = {"border": scale, "colour": "gray" if picture.mode == "L" else "y"}
         by_colour.append([psnr(up, true, **how).item(), ssim(up, true, **how).item()])
-        # as SRCNN's code has it, whose table it was first: the luma alone, and nothing rounded between
-        plane = ((true[:, :1] * 255 if picture.mode == "L" else luma(true)) + 0.5).floor() / 255
+        # as SRCNN's code has it, whose table it was first: Y alone, and nothing rounded between
+        plane = ((true[:, :1] * 255 if picture.mode == "L" else y_channel(true)) + 0.5).floor() / 255
         made = imresize(imresize(plane, scale=1 / scale), scale=scale)
-        by_luma.append(psnr(made, plane, border=scale, colour="gray").item())
+        by_y.append(psnr(made, plane, border=scale, colour="gray").item())
     found = np.mean(by_colour, axis=0)
     assert found[0] == pytest.approx(decibels, abs=0.02)
     assert found[1] == pytest.approx(similarity, abs=0.0005)
-    assert np.mean(by_luma) == pytest.approx(decibels, abs=0.006)
+    assert np.mean(by_y) == pytest.approx(decibels, abs=0.006)
 
 
 @pytest.mark.realdata

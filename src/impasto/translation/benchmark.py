@@ -25,7 +25,7 @@ from impasto.translation.apply import apply
 from impasto.translation.degrade import Recipe, parse
 from impasto.translation.degrade.jpeg import through_libjpeg
 from impasto.translation.enhance_options import EnhanceOptions
-from impasto.translation.metrics import Colour, colourfulness, luma, psnr, psnr_b, ssim
+from impasto.translation.metrics import Colour, colourfulness, psnr, psnr_b, ssim, y_channel
 from impasto.translation.model import TranslationModel, load
 from impasto.translation.names import Task
 from impasto.translation.recolour import colorize
@@ -129,9 +129,9 @@ def benchmark(
     """Make the good pictures of a folder bad, let the model restore them, and compare with the good ones.
 
     Super-resolution: pictures cropped to multiples of the scale, reduced by MATLAB's bicubic and rounded to 8 bits;
-    PSNR and SSIM of the luma without a border of ``scale`` pixels (of a gray picture, of its own values), outputs and
-    luma rounded as those of the tables' bicubic rows. ``psnr_unrounded`` leaves the luma as it is, as EDSR's and
-    SwinIR's code does. Restoration: JPEG of a quality (libjpeg's, colours at half the size as Pillow has them), on
+    PSNR and SSIM of Y (`metrics.y_channel`) without a border of ``scale`` pixels (of a gray picture, of its own
+    values), outputs and Y rounded as those of the tables' bicubic rows. ``psnr_unrounded`` leaves Y as it is, as EDSR's
+    and SwinIR's code does. Restoration: JPEG of a quality (libjpeg's, colours at half the size as Pillow has them), on
     colour (RGB) or gray: PSNR, SSIM and PSNR-B; or the recipe that the model has learnt to undo, each picture with a
     seed of its own. Colorization: colours found at the size that `enhance` finds them at, and laid over the picture's
     own luma; PSNR of Cb and Cr, and colourfulness.
@@ -143,7 +143,7 @@ def benchmark(
             of the scale, or where there are none, of the smallest scale there is.
         scale: Times that pictures are enlarged; must be the model's.
         quality: Of JPEG, 1 to 100.
-        gray: Restore gray pictures; of a coloured one, its luma (as LIVE1 is judged).
+        gray: Restore gray pictures; of a coloured one, its Y (as LIVE1 is judged).
         recipe: Another way to make them bad than the task's.
         seed: Of the recipe; the n-th picture has seed + n.
         extra: Further measures by name: functions of (output, target), as `metrics.lpips`.
@@ -243,7 +243,7 @@ def _protocol(
         recipe_of = given
         baseline = "bicubic" if own > 1 else "nothing"
         return _Protocol(f"recipe {given}", task, own, lambda good, _, seed: recipe_of(good, [seed]), baseline)
-    words = f"bicubic reduction {own} times, luma, {own} pixels of border left out"
+    words = f"bicubic reduction {own} times, Y, {own} pixels of border left out"
     reduce = lambda good, gray, seed: round_to_8_bits(imresize(good, scale=1 / own))  # noqa: E731
     return _Protocol(words, task, own, reduce, "bicubic")
 
@@ -311,7 +311,7 @@ def _scores(output: Tensor, good: Tensor, protocol: _Protocol, is_gray: bool, ex
             "colourfulness_true": colourfulness(good),
         }
     else:
-        colour: Colour = "gray" if is_gray else "luma" if protocol.scale > 1 else "rgb"
+        colour: Colour = "gray" if is_gray else "y" if protocol.scale > 1 else "rgb"
         found = {"psnr": psnr(output, good, border=border, colour=colour)}
         found["ssim"] = ssim(output, good, border=border, colour=colour)
         if protocol.blocks:
@@ -331,10 +331,10 @@ def _cropped(image: Float[Tensor, "1 3 h w"], scale: int) -> Float[Tensor, "1 3 
 
 
 def _as_gray(picture: Picture) -> Float[Tensor, "1 3 h w"]:
-    """A gray picture as it is; of a coloured one its luma, in 16 … 235, as a picture."""
+    """A gray picture as it is; of a coloured one its Y, in 16 … 235, as a picture."""
     if bool((picture.pixels == picture.pixels[:, :1]).all()):  # also where the file holds it as RGB
         return picture.pixels
-    return round_to_8_bits(luma(picture.pixels) / 255).expand(-1, 3, -1, -1)
+    return round_to_8_bits(y_channel(picture.pixels) / 255).expand(-1, 3, -1, -1)
 
 
 def _good_pictures(folder: Path, scale: int) -> list[str]:

@@ -31,7 +31,7 @@ def scores(
 ) -> dict[str, float]:
     """What a restored picture is worth.
 
-    PSNR (dB) and SSIM of the luma, without a border of the scale (the published protocol), and PSNR-B of it where the
+    PSNR (dB) and SSIM of Y, without a border of the scale (the published protocol), and PSNR-B of it where the
     recipe leaves the blocks of JPEG. Of a colorization the luma is what the network was given: it is put back, as it is
     where the model is used, and told are ``psnr_chroma`` and ``colourfulness``, as `impasto benchmark` has them.
 
@@ -51,7 +51,7 @@ def scores(
         border = recipe.scale if recipe.scale > 1 else 0
         found = {"psnr": psnr(output, good, border=border), "ssim": ssim(output, good, border=border)}
         if recipe.scale == 1 and any(step.operation == "jpeg" for step in steps_of(recipe.steps)):
-            found["psnr_b"] = psnr_b(output, good, colour="luma")
+            found["psnr_b"] = psnr_b(output, good, colour="y")
     if network:
         found["feature_distance"] = feature_distance(output, good, network)
     return {name: float(value.detach()[0]) for name, value in found.items()}

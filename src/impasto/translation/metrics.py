@@ -19,7 +19,7 @@ from impasto.networks import Network, Taps
 from impasto.networks.loading import read_weights
 from impasto.networks.names import nearest
 
-Colour = Literal["luma", "rgb", "gray", "chroma"]
+Colour = Literal["y", "rgb", "gray", "chroma"]
 Rounded = bool | Literal["image"]
 
 # MATLAB's rgb2ycbcr (ITU-R BT.601): Y in 16 … 235, Cb and Cr in 16 … 240, of RGB in [0, 1].
@@ -39,10 +39,10 @@ _HEADS = {
 }
 
 
-def luma(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-    """Y of MATLAB's rgb2ycbcr, from 16 (black) to 235 (white), of an image in [0, 1]; not rounded.
+def y_channel(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """Y of MATLAB's rgb2ycbcr, the studio's luma from 16 (black) to 235 (white), of an image in [0, 1]; not rounded.
 
-    >>> luma(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten()
+    >>> y_channel(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten()
     tensor([ 16., 235.])
     """
     return 16 + _weighted(image, _Y)
@@ -53,7 +53,7 @@ def psnr(
     target: Float[Tensor, "b c h w"],
     *,
     border: int = 0,
-    colour: Colour = "luma",
+    colour: Colour = "y",
     rounded: Rounded = True,
 ) -> Float[Tensor, b]:
     """Peak signal-to-noise ratio in dB of each image: 10·log₁₀(255² / mean squared error); infinite of equal ones.
@@ -62,11 +62,11 @@ def psnr(
         output: What is judged, in [0, 1].
         target: The truth.
         border: Pixels left out at each side: in super-resolution as many as the scale.
-        colour: ``luma`` (super-resolution), ``rgb``, ``gray`` (of gray pictures, which have no 16 … 235), or
-            ``chroma`` (Cb and Cr, for colorization).
+        colour: ``y`` (super-resolution), ``rgb``, ``gray`` (of gray pictures, which have no 16 … 235), or ``chroma``
+            (Cb and Cr, for colorization).
         rounded: Clamp and round the images to 8 bits, and then what is compared to whole numbers, as rgb2ycbcr does of
             uint8 pictures: this gives the tables' bicubic rows. ``"image"`` rounds the images alone, as EDSR's and
-            SwinIR's code does of networks: of luma it says 0.03 dB more at 33 dB (bicubic, Set5 x2), and by the
+            SwinIR's code does of networks: of Y it says 0.03 dB more at 33 dB (bicubic, Set5 x2), and by the
             roundings' variance of 1/6 about 0.07 dB more at 38.
 
     Raises:
@@ -81,7 +81,7 @@ def ssim(
     target: Float[Tensor, "b c h w"],
     *,
     border: int = 0,
-    colour: Colour = "luma",
+    colour: Colour = "y",
     rounded: Rounded = True,
 ) -> Float[Tensor, b]:
     """Structural similarity of each image, 1 for equal ones; arguments as of `psnr`.
@@ -267,15 +267,15 @@ def _planes(image: Tensor, colour: Colour, rounded: Rounded) -> Tensor:
     if colour == "rgb" or (colour == "gray" and image.shape[1] == 1):
         planes = image * 255
     elif image.shape[1] != 3:
-        raise UsageError(f"a {colour} is made of three channels, and these images have {image.shape[1]}")
+        raise UsageError(f"the colour {colour} is made of three channels, and these images have {image.shape[1]}")
     elif colour == "gray":
         planes = _weighted(image, _GRAY)
-    elif colour == "luma":
-        planes = luma(image)
+    elif colour == "y":
+        planes = y_channel(image)
     elif colour == "chroma":
         planes = 128 + torch.cat([_weighted(image, _CB), _weighted(image, _CR)], 1)
     else:
-        raise UsageError(f"no colour {colour!r}: there are luma, rgb, gray, chroma")
+        raise UsageError(f"no colour {colour!r}: there are y, rgb, gray, chroma")
     return (planes + 0.5).floor() if rounded is True else planes
 
 
