@@ -76,15 +76,7 @@ def test_a_model_is_trained_and_its_run_is_named(photos: Path, capsys: Output) -
 
 
 def test_flags_go_over_a_file_and_a_machine_is_told_in_json(photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    values = {
-        "scale": 2,
-        "stages": ["all:2"],
-        "width": 8,
-        "seed": 5,
-        "automatic_stop": False,
-        "valid": 0.0,
-        "device": "cpu",
-    }
+    values = {"scale": 2, "stages": ["all:2"], "width": 8, "seed": 5, "clip": 0.5, "valid": 0.0, "device": "cpu"}
     Path("mine.yaml").write_text(yaml.safe_dump(values))
     flags = ["--width", "4", "--blocks", "1", "--stages", "all:1@24", "all:1*1e-4", "--zooms", "0.8", "1", "--no-icnr"]
     assert (
@@ -94,13 +86,13 @@ def test_flags_go_over_a_file_and_a_machine_is_told_in_json(photos: Path, capfd:
     options = RunDirectory.open("a").options
     assert (options["task"], options["scale"], options["size"], options["seed"]) == ("superres", 2, 96, 5)
     assert (options["width"], options["stages"], options["zooms"]) == (4, ["all:1@24", "all:1*1e-4"], [0.8, 1.0])
-    assert options["icnr"] is False and options["automatic_stop"] is False and options["batch_size"] == 16
+    assert options["icnr"] is False and options["clip"] == 0.5 and options["batch_size"] == 16
     out, err = capfd.readouterr()
     (line,) = out.splitlines()
     facts = json.loads(line)
     assert facts.keys() == {"run", "model", "scores", "sheet", "seconds"} and facts["scores"] == {} and err == ""
     assert Path(facts["model"]).samefile("a/model.safetensors")
-    asked = {"task", "scale", "stages", "width", "blocks", "seed", "automatic_stop", "icnr", "valid", "zooms", "crops"}
+    asked = {"task", "scale", "stages", "width", "blocks", "seed", "clip", "icnr", "valid", "zooms", "crops"}
     assert load("a").card["options"].keys() == asked
 
 
@@ -126,6 +118,8 @@ def test_help_teaches_by_examples(capsys: Output) -> None:
         (["--stages", "all"], ["'all' is no stage"]),
         (["--stages", "gans:1"], ["'gans:1' is no stage", "decoder or all or gan"]),
         (["--stages", "gan:1", "--valid", "0"], ["gan", "--valid", "--no-automatic-stop"]),
+        (["--critic", "patch"], ["critic changes nothing without a stage named gan"]),
+        (["--no-automatic-stop", "--switch", "1"], ["switch and automatic_stop change nothing"]),
         (["--zooms", "2"], ["zooms", "0.05 to 1"]),
         (["--optimizer", "adamm"], ["--optimizer", "adamw"]),
         (["--learning-rate", "-1"], ["greater than 0"]),

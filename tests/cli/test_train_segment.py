@@ -71,6 +71,12 @@ def test_a_model_is_trained_judged_told_in_json_and_used(toys: Path, capsys: Out
     assert read_labels(Path("seen.png")).shape == (32, 36)
 
 
+def test_the_help_is_of_a_u_net_only(capsys: Output) -> None:
+    assert run(["train", "segment", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--attention" in said and not any(flag in said for flag in ("--blocks", "--fold", "--factored"))
+
+
 def test_a_person_is_told_in_words(toys: Path, capsys: Output) -> None:
     assert run(["train", "segment", str(toys), *QUICK, "--void", "9", "--run", "a", "--valid", "0"]) == 0
     said, sheet = capsys.readouterr().out.splitlines()
@@ -96,7 +102,7 @@ def test_help_teaches_by_examples_that_are_not_refused(toys: Path, capsys: Outpu
         (["--encoder", "pokcet"], ["pokcet", "pocket"]),
         (["--batch-size", "1"], ["--batch-size"]),
         (["--recipe", "gray"], ["--recipe"]),
-        (["--blocks", "2"], ["a U-Net has no blocks"]),
+        (["--blocks", "2"], ["Unknown option: --blocks"]),
     ],
     ids=lambda value: "-".join(value) if value[0].startswith("--") else None,
 )

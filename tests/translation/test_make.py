@@ -105,7 +105,11 @@ def test_settings_of_another_architecture_are_one_line(fields: dict[str, Any], s
         (enhancing(encoder="vgg19"), "encoder changes nothing"),
         (enhancing(discriminative=0.1), "discriminative changes nothing"),
         (enhancing(scale=2, attention=True), "leave it out$"),
-        (segmenting(factored=True), "factored changes nothing of a unet network: leave it out$"),
+        (enhancing(critic="patch"), "critic changes nothing without a stage named gan: leave it out, or add one, as"),
+        (enhancing(stages=("all:1", "all:2"), adversarial="hinge", adversarial_weight=2, content_weight=1, critic_epochs=2,
+                   switch=None, automatic_stop=False),
+         "adversarial and adversarial_weight and content_weight and critic_epochs and switch and automatic_stop change "
+         "nothing without a stage named gan: leave them out, or add one, as --stages all:10 gan:2$"),
     ],
     ids=str,
 )  # fmt: skip
@@ -121,6 +125,7 @@ def test_what_is_as_by_default_is_not_asked_about() -> None:
         enhancing(scale=2),
         enhancing(task="colorize", attention=True),
         segmenting(norm="none"),
+        enhancing(critic="patch", switch=None, automatic_stop=False, stages=("all:1", "gan:1")),
     ):
         require_used(options)
         require_used(validate(type(options), options.model_dump(mode="json")))

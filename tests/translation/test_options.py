@@ -57,6 +57,20 @@ def test_options_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
         assert validate(type(options), read_options(type(options), path)) == options
 
 
+@pytest.mark.parametrize("given", [{"task": "superres"}, {"task": "colorize"}], ids=str)
+def test_the_help_says_what_a_task_begins_with(given: dict[str, Any]) -> None:
+    restore, own = made(), made(**given)
+    differing = [name for name in vars(own) if name != "task" and getattr(own, name) != getattr(restore, name)]
+    assert differing
+    for name in differing:
+        value = getattr(own, name)
+        words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        if (own.task, name) == ("superres", "size"):
+            words = "48 × scale"
+        said = EnhancementOptions.model_fields[name].description or ""
+        assert f"of {own.task}: {words}" in said, name
+
+
 # Files and flags
 
 
@@ -91,6 +105,15 @@ def test_flags_of_a_segmentation_go_over_a_file(tmp_path: Path) -> None:
     path.write_text("void: 11\nclasses: [road, sky]\n")
     options = chosen(SegmentationOptions, path, SegmentationOptions(void=3))
     assert (options.void, options.classes, options.stages) == (3, ("road", "sky"), ("decoder:10", "all:20"))
+
+
+def test_a_segmentation_knows_settings_of_a_u_net_only_and_reads_files_of_older_runs() -> None:
+    others = {"blocks": None, "fold": None, "factored": False}
+    assert not others.keys() & SegmentationOptions.model_fields.keys()
+    assert validate(SegmentationOptions, others | {"void": 3}) == SegmentationOptions(void=3)
+    for name, value in {"blocks": 3, "fold": 2, "factored": True}.items():
+        with pytest.raises(UsageError, match=f"no option '{name}': there are architecture, encoder"):
+            validate(SegmentationOptions, {name: value})
 
 
 # Single fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from impasto import networks
 from impasto.errors import UsageError
 from impasto.networks.network import Network
+from impasto.training.stage import parse_stage
 from impasto.translation import model as models
 from impasto.translation.architectures import build
 from impasto.translation.architectures.encoder import Encoder, depth_of, fill
@@ -32,6 +34,16 @@ _OF: dict[str, tuple[ArchitectureName, ...]] = {
     "factored": ("transformer",),
     "discriminative": ("unet",),
 }
+# Settings of the stages named gan.
+_OF_GAN = (
+    "adversarial",
+    "adversarial_weight",
+    "content_weight",
+    "critic",
+    "critic_epochs",
+    "switch",
+    "automatic_stop",
+)
 
 
 def architecture_of(options: TranslationOptions, *, scale: int, out: int, network: Network | None) -> dict[str, Any]:
@@ -47,8 +59,7 @@ def architecture_of(options: TranslationOptions, *, scale: int, out: int, networ
         UsageError: An architecture that does not do this.
     """
     kind = kind_of(options)
-    sizes = {"width": options.width, "blocks": options.blocks, "fold": options.fold}
-    given = {name: value for name, value in sizes.items() if value is not None}
+    given = options.model_dump(include={"width", "blocks", "fold"}, exclude_none=True)
     if kind == "unet":
         if scale != 1:
             raise UsageError("a U-Net keeps the size: superres takes --architecture light or transformer")
@@ -61,20 +72,20 @@ def architecture_of(options: TranslationOptions, *, scale: int, out: int, networ
             "encoder_name": options.encoder,
             "layers": depth_of(network) if network else None,
             "out": out,
-            **({"width": options.width} if options.width else {}),
+            **given,
             **({} if isinstance(options, EnhancementOptions) else {"residual": False}),  # scores are no picture
             **options.model_dump(include={"blur", "icnr", "attention", "cross", "norm"}),
         }
     if kind == "transformer":
         if "fold" in given:
             raise UsageError("a transformer network folds nothing: leave --fold out, or take --architecture light")
-        return {"kind": "transformer", "scale": scale, "factored": options.factored, **given}
+        return {"kind": "transformer", "scale": scale, **options.model_dump(include={"factored"}), **given}
     fold = {"fold": 2} if scale == 1 else {}
     return {"kind": "light", "scale": scale, "icnr": options.icnr, **fold, **given}
 
 
 def require_used(options: TranslationOptions) -> None:
-    """Refuse what was given and would change nothing of this architecture.
+    """Refuse what was given and would change nothing of this architecture, or of these stages.
 
     A run's own options hold all fields, so only what differs from the defaults counts, and a run that is resumed is not
     asked.
@@ -83,16 +94,19 @@ def require_used(options: TranslationOptions) -> None:
         UsageError: Something was.
     """
     kind, fields = kind_of(options), type(options).model_fields
-    idle = [
-        name
-        for name, kinds in _OF.items()
-        if kind not in kinds and name in options.model_fields_set and getattr(options, name) != fields[name].default
-    ]
-    if idle:
+    given = [name for name in options.model_fields_set if getattr(options, name) != fields[name].default]
+    if idle := [name for name, kinds in _OF.items() if kind not in kinds and name in given]:
         fitting = [one for one in _possible(options) if all(one in _OF[name] for name in idle)]
         other = f", or take --architecture {' or '.join(fitting)}" if fitting else ""
-        change, it = ("changes", "it") if len(idle) == 1 else ("change", "them")
-        raise UsageError(f"{' and '.join(idle)} {change} nothing of a {kind} network: leave {it} out{other}")
+        raise _idle(idle, f"of a {kind} network", other)
+    plain = all(parse_stage(text).layers != "gan" for text in options.stages)
+    if plain and (idle := [name for name in _OF_GAN if name in given]):
+        raise _idle(idle, "without a stage named gan", ", or add one, as --stages all:10 gan:2")
+
+
+def _idle(names: Sequence[str], where: str, other: str) -> UsageError:
+    change, it = ("changes", "it") if len(names) == 1 else ("change", "them")
+    return UsageError(f"{' and '.join(names)} {change} nothing {where}: leave {it} out{other}")
 
 
 def _possible(options: TranslationOptions) -> tuple[ArchitectureName, ...]:

@@ -37,15 +37,15 @@ def _several(value: Any) -> Any:
 
 
 class TranslationOptions(BaseModel):
-    """What every network from picture to picture is made of, and how it learns."""
+    """What every network from picture to picture is made of, and how it learns.
+
+    What has no description here has one of its own, and a default, in what is trained.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # what it is made of
-    architecture: Annotated[
-        ArchitectureName | Literal["auto"],
-        Field(description="light: a small residual network; unet: over a pretrained encoder; transformer: Johnson's."),
-    ] = "auto"
+    architecture: ArchitectureName | Literal["auto"]
     encoder: Annotated[
         str, Field(description="Of a U-Net: pocket, vgg19, squeezenet1_0 or timm:NAME; `impasto networks list`.")
     ] = "pocket"
@@ -54,32 +54,18 @@ class TranslationOptions(BaseModel):
         Field(description="The encoder's own file of weights; none begins it from scratch."),
     ] = None
     width: Annotated[int | None, Field(ge=4, le=1024, description="Channels of the maps, at most.")] = None
-    blocks: Annotated[int | None, Field(ge=1, le=128, description="Residual blocks; not of a U-Net.")] = None
-    fold: Annotated[
-        int | None, Field(ge=1, le=8, description="Light: pixels along a side that are folded into channels.")
-    ] = None
     blur: Annotated[bool, Field(description="U-Net: average 2×2 pixels after every PixelShuffle.")] = True
     icnr: Annotated[bool, Field(description="Begin every PixelShuffle without checkerboards.")] = True
     attention: Annotated[bool, Field(description="U-Net: self-attention; then it cannot be tiled exactly.")] = False
     cross: Annotated[bool, Field(description="U-Net: the picture joins at full size.")] = True
-    norm: Annotated[Norm, Field(description="Of a U-Net's decoder.")] = "batch"
-    factored: Annotated[bool, Field(description="Transformer: depthwise-separable convolutions.")] = False
+    norm: Annotated[Norm, Field(description="U-Net: of the decoder's convolutions.")] = "batch"
 
     # how it learns
-    stages: Annotated[
-        tuple[str, ...],
-        BeforeValidator(_several),
-        Field(
-            description="LAYERS:EPOCHS[@SIZE][*RATE] in turn: decoder (the encoder is frozen) or all, on crops of "
-            "SIZE pixels. Growing sizes: decoder:2@64 all:4@64 all:4@128."
-        ),
-    ] = ("all:40",)
-    size: Annotated[int, Field(ge=8, le=2048, description="Side of the crops, in pixels of the good picture.")] = 96
-    crops: Annotated[int, Field(ge=1, description="Crops taken of each picture in an epoch.")] = 16
-    batch_size: Annotated[int, Field(ge=1, le=4096, description="Crops in a step.")] = 16
-    zooms: Annotated[
-        tuple[float, ...], Field(description="Each crop is of the picture made smaller by one of these factors.")
-    ] = (1.0,)
+    stages: tuple[str, ...]
+    size: int
+    crops: int
+    batch_size: int
+    zooms: tuple[float, ...]
     optimizer: Annotated[OptimizerName, Field(description="What moves the weights.")] = "adamw"
     learning_rate: Annotated[float, Field(gt=0, description="The highest, of what is not pretrained.")] = 1e-3
     discriminative: Annotated[
@@ -134,12 +120,59 @@ class EnhancementOptions(TranslationOptions):
         Literal["superres", "restore", "colorize"],
         Field(description="superres enlarges, restore keeps the size, colorize gives colours to gray pictures."),
     ] = "restore"
-    scale: Annotated[int, Field(ge=1, le=8, description="Times that superres enlarges.")] = 1
+    scale: Annotated[int, Field(ge=1, le=8, description="Times that superres enlarges. Default of superres: 2.")] = 1
     recipe: Annotated[
         str | None,
-        Field(description="What makes good pictures bad: a preset, steps or a YAML file; `impasto degrade --list`."),
+        Field(
+            description="What makes good pictures bad: a preset, steps or a YAML file; `impasto degrade --list`. "
+            "Default of superres: bicubic:SCALE; of restore: jpeg-denoise; of colorize: colorize."
+        ),
     ] = None
+    architecture: Annotated[
+        ArchitectureName | Literal["auto"],
+        Field(
+            description="light: a small residual network; unet: over a pretrained encoder; transformer: Johnson's; "
+            "auto: unet for colorize, else light."
+        ),
+    ] = "auto"
+    blocks: Annotated[int | None, Field(ge=1, le=128, description="Residual blocks; not of a U-Net.")] = None
+    fold: Annotated[
+        int | None, Field(ge=1, le=8, description="Light: pixels along a side that are folded into channels.")
+    ] = None
+    factored: Annotated[bool, Field(description="Transformer: depthwise-separable convolutions.")] = False
 
+    # how it learns
+    stages: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_several),
+        Field(
+            description="LAYERS:EPOCHS[@SIZE][*RATE] in turn: decoder (the encoder is frozen), all, or gan (all, "
+            "against a critic), on crops of SIZE pixels. Growing sizes: decoder:2@64 all:4@64 all:4@128. Default of "
+            "colorize: decoder:5, all:20."
+        ),
+    ] = ("all:40",)
+    size: Annotated[
+        int,
+        Field(
+            ge=8,
+            le=2048,
+            description="Side of the crops, in pixels of the good picture. Default of superres: 48 × scale; of "
+            "colorize: 128.",
+        ),
+    ] = 96
+    crops: Annotated[
+        int, Field(ge=1, description="Crops taken of each picture in an epoch. Default of colorize: 4.")
+    ] = 16
+    batch_size: Annotated[int, Field(ge=1, le=4096, description="Crops in a step. Default of colorize: 8.")] = 16
+    zooms: Annotated[
+        tuple[float, ...],
+        Field(
+            description="Each crop is of the picture made smaller by one of these factors. Default of superres: "
+            "1.0, 0.75, 0.5; of colorize: 1.0, 0.5."
+        ),
+    ] = (1.0,)
+
+    # what it learns from
     gray: Annotated[float, Field(ge=0, le=1, description="Part of the crops that are made gray before all else.")] = 0.0
 
     # what is minimised
@@ -224,3 +257,12 @@ class SegmentationOptions(TranslationOptions):
     balance: Annotated[
         float, Field(ge=0, le=1, description="How far rare classes weigh more: 1 weighs all alike, 0 by their pixels.")
     ] = 0.5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_other_architectures(cls, values: Any) -> Any:
+        """Options files of older runs hold settings that a U-Net never had, at their defaults."""
+        if not isinstance(values, dict):
+            return values
+        idle = {"blocks": None, "fold": None, "factored": False}
+        return {name: value for name, value in values.items() if name not in idle or value is not idle[name]}
