@@ -1,6 +1,7 @@
 """Rerun: visualizations and dreams made again from the recipe inside them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import skimage.data
 from PIL import Image
 
 from impasto.cli.app import run
+from impasto.images import read, write
 
 
 @pytest.fixture
@@ -73,6 +75,15 @@ def test_a_guided_dream_knows_its_guide(tmp_path: Path, photograph: Path, capsys
     guide.unlink()
     assert run(["rerun", str(out)]) == 2
     assert "guide" in capsys.readouterr().err
+
+
+def test_a_visualization_that_was_resized_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "units.png"
+    assert run(["visualize", "--unit", "relu1_1:2", "--size", "32", "--steps", "1", "--out", str(out)]) == 0
+    picture = read(out)
+    write(out, replace(picture, pixels=picture.pixels[..., ::2, ::2].contiguous()))
+    assert run(["rerun", str(out)]) == 2
+    assert "has been resized since it was made" in capsys.readouterr().err
 
 
 def test_show_prints_how_it_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

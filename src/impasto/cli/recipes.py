@@ -190,6 +190,10 @@ def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Sile
             from impasto.translation import rerun as translation
 
             return translation.rerun(picture, recipe, search=search, progress=bar.part)
+        if recipe.verb == "generate":
+            from impasto.translation.gan.rerun import rerun_sheet
+
+            return rerun_sheet(picture, recipe, search=search)
     from impasto.synthesis import rerun as synthesis
 
     return synthesis.rerun(picture, search=search, progress=bar, download=bar.download)

@@ -11,7 +11,7 @@ from impasto.inspection.dream import Dream, dream
 from impasto.inspection.progress import Progress
 from impasto.inspection.visualize import Visualization, visualize
 from impasto.networks import Network
-from impasto.runs.recipe import Recipe, find
+from impasto.runs.recipe import Recipe, places
 from impasto.synthesis.rerun import Difference, compare
 
 VERBS = ("visualize", "dream")
@@ -42,17 +42,16 @@ def rerun(
     if not recipe.finished:
         raise UsageError(f"{path} was interrupted: it is the picture at that moment, and cannot be made again")
     options = dict(recipe.options)
-    found = find(recipe.inputs, [Path(folder) for folder in search])
-    places = {one.role: found[one.sha256] for one in recipe.inputs}
+    found = places(recipe, search)
     options.pop("weights", None)
-    network = load(options.pop("network"), places.get("weights"))
+    network = load(options.pop("network"), found.get("weights"))
     made: Visualization | Dream
     if recipe.verb == "visualize":
         units, other = options.pop("units"), options.pop("compare", None)
         against = load(other, None) if other else None
         made = visualize(*units, network=network, compare=against, progress=progress, **options)
     else:
-        if "guide" in places:
-            options["guide"] = places["guide"]
-        made = dream(places["content"], options.pop("objective"), network=network, progress=progress, **options)
+        if "guide" in found:
+            options["guide"] = found["guide"]
+        made = dream(found["content"], options.pop("objective"), network=network, progress=progress, **options)
     return made, compare(path, read(path), recipe, made)

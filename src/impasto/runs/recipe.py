@@ -102,6 +102,16 @@ def find(inputs: Iterable[Input], search: Iterable[Path] = ()) -> dict[str, Path
     return found
 
 
+def places(recipe: Recipe, search: Iterable[Path | str] = ()) -> dict[str, Path]:
+    """Where each input of a recipe is now, by its role; for recipes that have one of each.
+
+    Raises:
+        UsageError: One is missing or has changed.
+    """
+    found = find(recipe.inputs, [Path(folder) for folder in search])
+    return {one.role: found[one.sha256] for one in recipe.inputs}
+
+
 def _is(path: Path, sizes: Container[int], digests: Container[str]) -> str | None:
     """The file's hash, when it is one of the digests; files of other sizes, or that may not be read, are not hashed."""
     try:

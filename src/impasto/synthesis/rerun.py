@@ -71,8 +71,7 @@ def rerun(
     with listening(progress, download) as (progress, download):
         craft = rebuild(recipe.verb, recipe.options, recipe.inputs, name=path, search=search, download=download)
         before = read(path)
-        if (before.height, before.width) != craft.size:
-            raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
+        require_size(path, before, craft.size)
         result = make(craft, progress=progress)
     return result, compare(path, before, recipe, result)
 
@@ -98,10 +97,21 @@ class Made(Protocol):
         """Write it."""
 
 
+def require_size(path: Path, picture: Picture, size: tuple[int, int]) -> None:
+    """Refuse a picture that is not of the (height, width) that it was made with."""
+    if (picture.height, picture.width) != size:
+        raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
+
+
 def compare(path: Path, before: Picture, recipe: Recipe, result: Made) -> Difference:
-    """How far what was made again, written as the file was, is from what the file holds."""
+    """How far what was made again, written as the file was, is from what the file holds.
+
+    Raises:
+        UsageError: They are not of one size.
+    """
     with tempfile.TemporaryDirectory() as folder:
         after = read(result.save(Path(folder, "again" + path.suffix)))
+    require_size(path, before, (after.height, after.width))
     levels = 65535 if before.depth == 16 else 255
     apart = ((before.pixels - after.pixels).abs() * levels).round()
     now = result.recipe

@@ -8,7 +8,7 @@ from pathlib import Path
 from impasto.errors import UsageError
 from impasto.images import read
 from impasto.runs.options_file import validate
-from impasto.runs.recipe import Recipe, find
+from impasto.runs.recipe import Recipe, places
 from impasto.synthesis.rerun import Difference, compare
 from impasto.translation.apply import Progress
 from impasto.translation.enhance import Enhanced, enhance
@@ -29,13 +29,9 @@ def rerun(
     Raises:
         UsageError: It was made of a picture in memory, or an input cannot be found.
     """
-    found = find(recipe.inputs, [Path(folder) for folder in search])
-    places = {one.role: found[one.sha256] for one in recipe.inputs}
-    if "content" not in places:
+    found = places(recipe, search)
+    if "content" not in found:
         raise UsageError(f"{path} was made from a picture in memory, not from a file: it cannot be made again")
-    files = {role: str(places[role]) for role in ("model", "companion") if role in places}
-    made = enhance(places["content"], options=validate(EnhanceOptions, recipe.options | files), progress=progress)
-    before = read(path)
-    if (before.height, before.width) != (made.picture.height, made.picture.width):
-        raise UsageError(f"{path} has been resized since it was made: it cannot be compared")
-    return made, compare(path, before, recipe, made)
+    files = {role: str(found[role]) for role in ("model", "companion") if role in found}
+    made = enhance(found["content"], options=validate(EnhanceOptions, recipe.options | files), progress=progress)
+    return made, compare(path, read(path), recipe, made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,26 @@ from impasto.runs.options_file import validate
 from impasto.runs.recipe import Recipe, input_file
 from impasto.translation.gan.generated import MODEL, columns_of, load_generator, pictures, sheet
 from impasto.translation.gan.options import GenerateOptions
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet of new pictures.
+
+    Attributes:
+        picture: The sheet, with its recipe.
+        count: How many pictures are on it.
+        recipe: What makes it again.
+    """
+
+    picture: Picture = field(repr=False)
+    count: int
+    recipe: Recipe = field(repr=False)
+
+    def save(self, path: Path | str) -> Path:
+        """Write it in the format that the suffix names, whole or not at all."""
+        write(path, self.picture)
+        return Path(path)
 
 
 def generate(source: Path | str, out: Path | str, *, options: GenerateOptions | None = None, **fields: Any) -> int:
@@ -27,6 +48,13 @@ def generate(source: Path | str, out: Path | str, *, options: GenerateOptions | 
         UsageError: No generator there, or an option out of bounds.
         ImpastoError: The disk is full.
     """
+    made = draw_sheet(source, options=options, **fields)
+    made.save(out)
+    return made.count
+
+
+def draw_sheet(source: Path | str, *, options: GenerateOptions | None = None, **fields: Any) -> Sheet:
+    """The sheet that `generate` writes; its arguments are the same."""
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(GenerateOptions, base | fields)
     device = pick_device(options.device)
@@ -39,5 +67,4 @@ def generate(source: Path | str, out: Path | str, *, options: GenerateOptions | 
         made_with=circumstances(device),
     )
     whole = sheet(made, columns_of(options.count, options.columns), options.enlarge)
-    write(out, Picture(whole, recipe=recipe.model_dump_json(exclude_defaults=True)))
-    return len(made)
+    return Sheet(Picture(whole, recipe=recipe.model_dump_json(exclude_defaults=True)), len(made), recipe)

@@ -1,16 +1,21 @@
-"""Rerun: trains a generator again from its run, and says how far the two differ."""
+"""Rerun: trains a generator again, or draws a sheet of it again, and says how far the two differ."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from impasto.errors import UsageError
+from impasto.images import read
 from impasto.runs.difference import Difference, Outcome, difference
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.options_file import validate
 from impasto.runs.progress import Listen
+from impasto.runs.recipe import Recipe, places
+from impasto.synthesis import rerun as pictures
+from impasto.translation.gan.generate import Sheet, draw_sheet
 from impasto.translation.gan.generated import load_generator
-from impasto.translation.gan.options import GanOptions
+from impasto.translation.gan.options import GanOptions, GenerateOptions
 from impasto.translation.gan.run import VERB, TrainedGan, train_gan
 
 
@@ -37,6 +42,22 @@ def rerun(
         Path(run.manifest["source"]), options=options, run=new, expect=run.manifest["data"], progress=progress
     )
     return result, difference(first, _outcome(RunDirectory.open(result.run)))
+
+
+def rerun_sheet(path: Path, recipe: Recipe, *, search: Sequence[Path | str] = ()) -> tuple[Sheet, pictures.Difference]:
+    """Draw the sheet at ``path`` again.
+
+    Args:
+        path: A picture written by :func:`~impasto.translation.gan.generate.generate`.
+        recipe: What it carries.
+        search: Folders in which to look for a generator that has moved; it is known by its hash.
+
+    Raises:
+        UsageError: The generator cannot be found, or the sheet has been resized.
+    """
+    generator = places(recipe, search)["generator"]
+    made = draw_sheet(generator, options=validate(GenerateOptions, recipe.options))
+    return made, pictures.compare(path, read(path), recipe, made)
 
 
 def _outcome(run: RunDirectory) -> Outcome:
