@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 from torch import nn
 
-from impasto.errors import UsageError
-from impasto.networks.names import nearest
+from impasto.translation.architectures.described import described
 from impasto.translation.architectures.light import Light
 from impasto.translation.architectures.transformer import Transformer
 from impasto.translation.architectures.unet import unet
@@ -30,11 +29,4 @@ def build(architecture: dict[str, Any]) -> nn.Module:
     Raises:
         UsageError: No such architecture, or a setting that it does not have.
     """
-    settings = dict(architecture)
-    kind = settings.pop("kind", None)
-    if kind not in ARCHITECTURES:
-        raise UsageError(f"no architecture {kind!r}: there are {nearest(str(kind), get_args(ArchitectureName))}")
-    try:
-        return ARCHITECTURES[kind](**settings)
-    except TypeError as error:
-        raise UsageError(f"the architecture {kind} cannot be made of {settings}: {error}") from error
+    return described(ARCHITECTURES, "architecture", architecture)

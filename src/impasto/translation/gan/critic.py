@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from impasto.errors import UsageError
-from impasto.networks.names import nearest
 from impasto.translation.architectures.attention import SelfAttention
+from impasto.translation.architectures.described import described
 from impasto.translation.gan.initial import begin_as_dcgan, begin_as_he
 
 CriticNorm = Literal["none", "batch", "instance", "layer", "spectral"]
@@ -32,16 +32,9 @@ def build_critic(architecture: dict[str, Any], seed: int = 0) -> nn.Module:
     Raises:
         UsageError: No such critic, or a setting that it does not have.
     """
-    settings = dict(architecture)
-    kind = settings.pop("kind", None)
-    if kind not in CRITICS:
-        raise UsageError(f"no critic {kind!r}: there are {nearest(str(kind), tuple(CRITICS))}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            return CRITICS[kind](**settings)
-        except TypeError as error:
-            raise UsageError(f"the critic {kind} cannot be made of {settings}: {error}") from error
+        return described(CRITICS, "critic", architecture)
 
 
 def course_critic(

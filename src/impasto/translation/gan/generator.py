@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.networks.names import nearest
+from impasto.translation.architectures.described import described
 from impasto.translation.gan.initial import begin_as_dcgan
 from impasto.translation.gan.progressive import ProgressiveGenerator
 
@@ -31,16 +31,9 @@ def build_generator(architecture: dict[str, Any], seed: int = 0) -> nn.Module:
     Raises:
         UsageError: No such generator, or a setting that it does not have.
     """
-    settings = dict(architecture)
-    kind = settings.pop("kind", None)
-    if kind not in GENERATORS:
-        raise UsageError(f"no generator {kind!r}: there are {nearest(str(kind), tuple(GENERATORS))}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            return GENERATORS[kind](**settings)
-        except TypeError as error:
-            raise UsageError(f"the generator {kind} cannot be made of {settings}: {error}") from error
+        return described(GENERATORS, "generator", architecture)
 
 
 class DCGAN(nn.Module):
