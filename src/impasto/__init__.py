@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from impasto.translation.enhance_options import EnhanceOptions
     from impasto.translation.options import EnhancementOptions, SegmentationOptions
     from impasto.translation.segment import segment
+    from impasto.translation.segment_options import SegmentOptions
     from impasto.translation.train_enhancement import train_enhancement
     from impasto.translation.train_segmentation import train_segmentation
 
@@ -51,6 +52,7 @@ _HOMES = {
     "FoolOptions": "impasto.inspection.attribution.options",
     "InversionOptions": "impasto.synthesis.options",
     "Picture": "impasto.images",
+    "SegmentOptions": "impasto.translation.segment_options",
     "SegmentationOptions": "impasto.translation.options",
     "StyleTransferOptions": "impasto.synthesis.options",
     "SynthesisResult": "impasto.synthesis.session",
@@ -95,6 +97,7 @@ __all__ = [
     "ImpastoError",
     "InversionOptions",
     "Picture",
+    "SegmentOptions",
     "SegmentationOptions",
     "StyleTransferOptions",
     "SynthesisResult",

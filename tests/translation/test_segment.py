@@ -1,8 +1,6 @@
 """Segment: every pixel of a picture gets its label, which is written as a mask that can be learnt from."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +8,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from impasto.cli.app import run
-from impasto.errors import UsageError
-from impasto.images import Picture
-from impasto.translation.architectures import build
+from impasto.errors import ImpastoError, UsageError
+from impasto.images import Picture, read_recipe, write
+from impasto.runs.recipe import parse
 from impasto.translation.masks import read_labels
-from impasto.translation.model import TranslationModel, save
+from impasto.translation.model import TranslationModel
 from impasto.translation.segment import Segmented, segment
 from impasto.translation.segmentation import palette
-
-Output = pytest.CaptureFixture[str]
 
 
 class Brightness(nn.Module):
@@ -88,86 +83,40 @@ def test_the_overlay_keeps_the_size_and_tints() -> None:
     assert not torch.allclose(shown[..., 0], shown[..., 1], atol=0.05)
 
 
+def test_the_sheet_names_the_classes_that_are_seen_below_the_overlay() -> None:
+    found = segment(stripes(3, width=400), model_of(5))  # the levels of three classes are classes 0, 2 and 4 of five
+    sheet, overlay = found.sheet(), found.overlay()
+    assert torch.equal(sheet[:, :, :5], overlay)
+    squares = [
+        bool((sheet[0, :, 5:] - palette(5)[number].view(3, 1, 1)).abs().amax(0).lt(0.003).any()) for number in range(5)
+    ]
+    assert squares == [True, False, True, False, True]
+    assert found.share_words()[0] == "class 0 99.5 %"
+
+
+def test_tiles_that_are_chosen_give_the_same_labels_and_progress() -> None:
+    picture, told = Picture(torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(0))), []
+    whole = segment(picture, model_of(4))
+    tiled = segment(picture, model_of(4), tile=16, memory=1, progress=lambda done, words: told.append(done))
+    assert torch.equal(tiled.labels, whole.labels) and len(told) > 4 and told[-1] == pytest.approx(1)
+
+
+def test_scores_that_memory_cannot_hold_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impasto.translation.apply.free_memory", lambda device: 5 * 13 * 12 * 4 - 1)
+    with pytest.raises(ImpastoError, match="GiB"):
+        segment(stripes(12), model_of(12))
+    segment(stripes(11), model_of(11))
+
+
+def test_labels_carry_how_they_were_made(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", stripes(3))
+    segment(tmp_path / "a.png", model_of(3), tile=16, memory=2).save(tmp_path / "labels.png")
+    recipe = parse(read_recipe(tmp_path / "labels.png"), tmp_path)
+    assert (recipe.verb, recipe.options, recipe.networks) == ("segment", {"tile": 16}, {"levels": ""})
+    assert [(one.role, Path(one.path).name) for one in recipe.inputs] == [("content", "a.png")]
+
+
 def test_a_model_of_another_task_is_one_line() -> None:
     other = TranslationModel("superres-x2", nn.Identity(), "superres", 2)
     with pytest.raises(UsageError, match="superres-x2 is a model of superres: use `impasto enhance`"):
         segment(stripes(2), other)
-
-
-# From the command line
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A picture, and a model of segmentation and one of restoration."""
-    monkeypatch.chdir(tmp_path)
-    levels = np.random.default_rng(0).integers(0, 256, (19, 26, 3)).astype("u1")
-    Image.fromarray(levels).save("street.png")
-    architecture: dict[str, Any] = {"kind": "unet", "layers": 6, "width": 8, "out": 4, "residual": False}
-    torch.manual_seed(0)
-    module = build(architecture).eval()
-    save(
-        TranslationModel("seg", module, "segment", architecture=architecture, classes=tuple("abcd")), "seg.safetensors"
-    )
-    architecture = {"kind": "light", "scale": 1, "width": 4, "blocks": 1}
-    save(TranslationModel("res", build(architecture), "restore", architecture=architecture), "res.safetensors")
-    return tmp_path
-
-
-def test_the_command_writes_labels_and_overlay_and_says_shares(files: Path, capsys: Output) -> None:
-    command = ["segment", "street.png", "--model", "seg.safetensors", "--device", "cpu"]
-    assert run([*command, "--overlay", "seen.jpg", "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["out"] == "street-labels.png" and facts["overlay"] == "seen.jpg"
-    labels = read_labels(Path("street-labels.png"))
-    assert torch.equal(labels, segment("street.png", "seg.safetensors").labels)
-    assert facts["shares"] == pytest.approx(
-        {
-            name: float((labels == number).float().mean())
-            for number, name in enumerate("abcd")
-            if (labels == number).any()
-        }
-    )
-    with Image.open("seen.jpg") as seen:
-        assert seen.size == (26, 19)
-    assert run([*command, "--out", "mine.png"]) == 0
-    said = capsys.readouterr().out
-    assert (
-        said.startswith("mine.png  ")
-        and " %" in said
-        and Path("mine.png").read_bytes() == Path("street-labels.png").read_bytes()
-    )
-    assert run(command) == 0 and Path("street-labels-2.png").exists(), "nothing is overwritten unasked"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--model", "res.safetensors"], "res is a model of restore: use `impasto enhance`"),
-        (["--model", "nowhere"], "no model 'nowhere'"),
-        (["--model", "seg.safetensors", "--out", "labels.jpg"], "labels.jpg: labels are written as PNG"),
-        (["--model", "seg.safetensors", "--out", "street.png"], "street.png is one of the pictures that go in"),
-        (["--model", "seg.safetensors", "--overlay", "street.png"], "street.png is one of the pictures that go in"),
-        (["--model", "seg.safetensors", "--overlay", "seen.xyz"], "seen.xyz"),
-        (
-            ["--model", "seg.safetensors", "--out", "two.png", "--overlay", "./two.png"],
-            "two.png would be written twice",
-        ),
-        (["--model", "seg.safetensors", "--out", "deep/labels.png"], "deep"),
-        ([], "--model"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)
-def test_what_is_asked_wrongly_is_one_line_and_nothing_is_written(
-    arguments: list[str], words: str, files: Path, capsys: Output
-) -> None:
-    before = {path: path.read_bytes() for path in files.iterdir()}
-    assert run(["segment", "street.png", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and words in err and "unexpected" not in err, err
-    assert {path: path.read_bytes() for path in files.iterdir()} == before
-
-
-def test_a_picture_that_is_not_there_is_one_line(files: Path, capsys: Output) -> None:
-    assert run(["segment", "nowhere.png", "--model", "seg.safetensors"]) == 2
-    assert capsys.readouterr().err == "impasto: nowhere.png does not exist: check the name\n"

@@ -135,7 +135,7 @@ def run(arguments: list[str]) -> int:
         complain("out of memory: a smaller --size or --batch-size needs less", as_json=as_json, own=True)
         return 1
     except KeyboardInterrupt as stop:
-        pictures = {"stylize", "texture", "invert", "demo", "visualize", "dream", "enhance"}
+        pictures = {"stylize", "texture", "invert", "demo", "visualize", "dream", "enhance", "segment"}
         makes_pictures = pictures.intersection(arguments[:1])
         before = " before there was a picture" if makes_pictures else ""
         complain("; ".join([f"stopped{before}", *getattr(stop, "__notes__", ())]), as_json=as_json)

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from impasto.cli.folder import into_folder, require_folder, tell_folder, work_folder
 from impasto.cli.output import checked_output, chosen, listener, require_apart, require_page, shown_default
-from impasto.cli.terminal import QUIET, Voice, complain, say
+from impasto.cli.terminal import QUIET, Voice, say
 from impasto.errors import UsageError
 from impasto.translation.enhance_options import EnhanceOptions
 
@@ -65,12 +66,10 @@ def enhance(
         How to speak.
     """
     options = chosen(EnhanceOptions, options_file, options)
-    if not pictures:
-        raise UsageError("enhance needs a picture: impasto enhance photo.jpg")
-    if len(pictures) > 1 or pictures[0].is_dir() or (out and out.is_dir()):
+    if into_folder(pictures, out, "enhance"):
         if invented:
             raise UsageError("--invented is for one picture: leave it out")
-        return _folder(pictures, out, _suffix(format_ or "png"), compare, options, voice)
+        return _folder(pictures, require_folder(out), _suffix(format_ or "png"), compare, options, voice)
     if out and format_:
         raise UsageError(f"{out} says the format: leave --format out")
     suffix = _suffix(format_ or "png")
@@ -129,42 +128,27 @@ def _one(
 
 def _folder(
     pictures: tuple[Path, ...],
-    out: Path | None,
+    out: Path,
     suffix: str,
     compare: Path | None,
     options: EnhanceOptions,
     voice: Voice,
 ) -> int:
-    if out is None:
-        raise UsageError("several pictures need a folder to write into: --out DIR")
-    from impasto.translation.enhance_folder import enhance_folder, planned
+    from impasto.translation.enhance_folder import enhance_folder
+    from impasto.translation.places import planned
 
-    items, stopped = [], False
     if compare:
         plan = planned(pictures, out, suffix)
         require_apart(compare, [source for source, _ in plan], [out, *(place for _, place in plan)])
         if compare.parent.resolve() == out.resolve():
             out.mkdir(parents=True, exist_ok=True)
         require_page(compare)
-    try:
-        with listener(voice) as show:
-            for item in enhance_folder(pictures, out, options=options, suffix=suffix, progress=show.part):
-                items.append(item)
-    except KeyboardInterrupt:
-        stopped = True
-    failed = [item for item in items if item.status == "failed"]
+    items, finished = work_folder(
+        lambda show: enhance_folder(pictures, out, options=options, suffix=suffix, progress=show), voice
+    )
     done = [item for item in items if item.status != "failed"]
-    if compare and done and not stopped:
+    if compare and done and finished:
         from impasto.translation.before_after import before_after
 
         before_after([(item.source.name, item.source, item.out) for item in done], compare)
-    counts = {status: sum(item.status == status for item in items) for status in ("enhanced", "skipped", "failed")}
-    words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    say(
-        f"{out}  {words or 'nothing done'}", voice, **counts, items=[vars(item) for item in items], finished=not stopped
-    )
-    for item in failed:
-        complain(f"{item.source} was not enhanced: {item.error}", as_json=voice.json)
-    if stopped:
-        complain(f"stopped: {len(done)} are done; the same command goes on", as_json=voice.json)
-    return 1 if failed or stopped else 0
+    return tell_folder(items, finished, "enhanced", out, voice)

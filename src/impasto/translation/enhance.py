@@ -23,6 +23,7 @@ from impasto.runs.circumstances import circumstances
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, Recipe, input_file
 from impasto.translation.apply import Progress, apply
+from impasto.translation.apply_options import KEPT_OUT
 from impasto.translation.choice import Chosen, choose
 from impasto.translation.enhance_options import EnhanceOptions
 from impasto.translation.invented import Invented, invented
@@ -32,8 +33,6 @@ from impasto.translation.strength import weakened
 from impasto.translation.transparency import enlarged, filled
 
 log = logging.getLogger("impasto")
-
-_KEPT_OUT = {"memory", "device"}  # of the recipe's options: what the picture does not depend on
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +129,7 @@ def enhance(
 
 def recipe_of(chosen: Chosen, options: EnhanceOptions, files: list[Input]) -> Recipe:
     """How a picture is made of these files."""
-    asked = options.model_dump(mode="json", exclude_defaults=True, exclude=_KEPT_OUT)
+    asked = options.model_dump(mode="json", exclude_defaults=True, exclude=KEPT_OUT)
     return Recipe(
         verb="enhance",
         options=asked | {"model": chosen.name},

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from impasto.translation.apply_options import Device, Memory, Overlap, Tile
+
 Use = Literal["superres", "restore", "colorize", "text"]
 
 
@@ -48,22 +50,12 @@ class EnhanceOptions(BaseModel):
     self_ensemble: Annotated[
         bool, Field(description="Mean over the eight flips and rotations: a little better, and eight times the work.")
     ] = False
-    tile: Annotated[
-        int | None, Field(ge=16, description="Side of the tiles of a large picture. Default: what memory allows.")
-    ] = None
-    overlap: Annotated[
-        int | None,
-        Field(ge=0, description="Pixels that tiles see beyond their own. Default: all that the network looks at."),
-    ] = None
-    memory: Annotated[
-        float,
-        Field(gt=0, description="GiB that may be used, if they are free. Tiles are made as large as that allows."),
-    ] = 4.0
+    tile: Tile = None
+    overlap: Overlap = None
+    memory: Memory = 4.0
     precision: Annotated[
         Literal["auto", "32", "16", "bf16"],
         Field(description="Of the arithmetic; auto is half on a GPU, where it does no harm, else single."),
     ] = "auto"
     quality: Annotated[int, Field(ge=1, le=100, description="Of JPEG, WebP, AVIF and HEIC files.")] = 95
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
-    ] = "auto"
+    device: Device = "auto"

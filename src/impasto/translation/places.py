@@ -32,6 +32,24 @@ def gathered(sources: Sequence[Path], out: Path | None = None) -> list[tuple[Pat
     return found
 
 
+def planned(
+    sources: Path | str | Sequence[Path | str], out: Path | str, suffix: str = ".png"
+) -> list[tuple[Path, Path]]:
+    """The pictures that are named, and those below folders, each with where its result goes below ``out``.
+
+    Raises:
+        UsageError: There are none, or one would be written over.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file: several pictures need a folder")
+    found = gathered([Path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)], out)
+    made = places([name for _, name in found], out, suffix)
+    if not {place.parent.resolve() for place in made}.isdisjoint(source.parent.resolve() for source, _ in found):
+        raise UsageError(f"--out {out} is where the pictures are: name another folder")
+    return [(source, place) for (source, _), place in zip(found, made, strict=True)]
+
+
 def places(names: Sequence[str], out: Path, suffix: str = ".png") -> list[Path]:
     """Where the results of pictures go below ``out``: each under its own name, in its own folder.
 

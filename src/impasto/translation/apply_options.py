@@ -1,0 +1,24 @@
+"""Options of applying a network to a picture of any size, which every verb has that does so."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Tile = Annotated[
+    int | None, Field(ge=16, description="Side of the tiles of a large picture. Default: what memory allows.")
+]
+Overlap = Annotated[
+    int | None,
+    Field(ge=0, description="Pixels that tiles see beyond their own. Default: all that the network looks at."),
+]
+Memory = Annotated[
+    float,
+    Field(gt=0, description="GiB that may be used, if they are free. Tiles are made as large as that allows."),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
+]
+
+KEPT_OUT = {"memory", "device"}  # of a result's recipe: what it does not depend on
