@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from impasto.cli.output import listener
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, say, say_table
 
 
 def augment_search(
@@ -114,12 +112,7 @@ def augment_search(
         for one in found.trials
     ]  # fmt: skip
     if not voice.json:
-        table = Table(box=None, pad_edge=False)
-        for column in ("augmentation", "log loss", "accuracy", "log loss saved", ""):
-            table.add_column(column)
-        for row in words:
-            table.add_row(*row)
-        Console(highlight=False).print(table)
+        say_table(("augmentation", "log loss", "accuracy", "log loss saved", ""), words)
     best = found.best
     say(
         f"{len(rows)} pictures, {found.steps} steps each: train with --augment {' '.join(best.augmentations)} (on "

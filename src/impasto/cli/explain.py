@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from impasto.cli.output import checked_output, chosen, listener, shown_default
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, say, say_table
 from impasto.inspection.attribution.options import ExplainOptions
 
 if TYPE_CHECKING:
@@ -69,20 +67,17 @@ def explain(
 
 
 def _tell(found: Explanation) -> None:
-    console = Console(highlight=False, soft_wrap=True)
     for prediction in found.predictions:
-        console.print(f"  {prediction}", markup=False)
-    table = Table(box=None, pad_edge=False)
+        say(f"  {prediction}")
     titles = ("deletion ↓", "insertion ↑", "ROAD ↑", "on random weights")
-    for title in ("method", *(titles if found.chance else ("",))):
-        table.add_column(title)
+    rows: list[tuple[str, ...]] = []
     for name, one in found.methods.items():
         empty = "nothing: the map is all zero" if one.attribution.empty else ""
         if one.faithfulness and one.randomisation:
             figures = [f"{value:.2f}" for value in one.faithfulness.facts().values()]
-            table.add_row(name, *figures, empty or one.randomisation.verdict)
+            rows.append((name, *figures, empty or one.randomisation.verdict))
         else:
-            table.add_row(name, empty)
+            rows.append((name, empty))
     if found.chance:
-        table.add_row("a random order", *(f"{value:.2f}" for value in found.chance.facts().values()), "")
-    console.print(table)
+        rows.append(("a random order", *(f"{value:.2f}" for value in found.chance.facts().values()), ""))
+    say_table(("method", *(titles if found.chance else ("",))), rows)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, say, say_table
 
 
 def models(name: str | None = None, /, *, voice: Voice = QUIET) -> None:
@@ -55,15 +52,10 @@ def _list(voice: Voice) -> None:
     if voice.json:
         say("", voice, models=rows)
         return
-    console = Console(highlight=False)
     if rows:
-        table = Table(box=None, pad_edge=False)
-        for column in ("name", "figures", "about"):
-            table.add_column(column, no_wrap=column == "name")
-        for row in rows:
-            table.add_row(*(str(row[column]) for column in ("name", "figures", "about")))
-        console.print(table)
-    console.print("and runs of `impasto train enhance`, their files, and with spandrel those of other projects")
+        shown = ("name", "figures", "about")
+        say_table(shown, ([row[column] for column in shown] for row in rows), whole={"name"})
+    say("and runs of `impasto train enhance`, their files, and with spandrel those of other projects")
 
 
 def _show(name: str, voice: Voice) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cyclopts import App
-from rich.console import Console
-from rich.table import Table
 
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, say, say_table
 
 networks = App(
     name="networks", help="The networks: list them, show their taps, fetch and verify their weights.", help_epilogue=""
@@ -37,14 +35,9 @@ def list_(*, voice: Voice = QUIET) -> None:
     if voice.json:
         say("", voice, networks=rows)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column, no_wrap=column != "about")
-    for row in rows:
-        table.add_row(*("?" if value is None else str(value) for value in row.values()))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print("and timm:NAME for any network of timm; any of these with --weights FILE")
+    cells = (["?" if value is None else value for value in row.values()] for row in rows)
+    say_table(rows[0], cells, whole=rows[0].keys() - {"about"})
+    say("and timm:NAME for any network of timm; any of these with --weights FILE")
 
 
 @networks.command
@@ -98,15 +91,9 @@ def show(name: str, /, *, weights: Path | None = None, voice: Voice = QUIET) -> 
     if voice.json:
         say("", voice, **facts, taps=rows)
         return
-    console = Console(highlight=False)
     for key, value in facts.items():
-        console.print(f"{key:>10}  {value}", soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console.print(table)
+        say(f"{key:>10}  {value}")
+    say_table(rows[0], (row.values() for row in rows))
 
 
 @networks.command

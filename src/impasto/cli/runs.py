@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App
-from rich.console import Console
-from rich.table import Table
 
 from impasto.cli.output import listener
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, say, say_table
 from impasto.cli.train import stopped
 
 runs = App(name="runs", help="The runs: list, show and compare them, and do one again.", help_epilogue="")
@@ -41,7 +39,7 @@ def list_(folder: Path = Path("runs"), /, *, voice: Voice = QUIET) -> None:
         say("", voice, runs=[vars(run) for run in found])
         return
     rows = [(run.path.name, run.verb, run.status, run.created[:16].replace("T", " "), _best(run)) for run in found]
-    _print(("run", "verb", "status", "begun", "reached"), rows)
+    say_table(("run", "verb", "status", "begun", "reached"), rows)
 
 
 @runs.command
@@ -101,7 +99,7 @@ def compare(first: Path, second: Path, /, *more: Path, voice: Voice = QUIET) -> 
     names = [path.name for path in found.runs]
     options = [(name, *map(str, values)) for name, values in found.options.items()]
     scores = [(name, *(f"{value:.4f}" for value in values)) for name, values in found.scores.items()]
-    _print(("", *names), [*options, *scores])
+    say_table(("", *names), [*options, *scores])
     for path, gain in zip(found.runs[1:], found.gains, strict=True):
         say(f"{path.name} against {names[0]}: {gain.words()}, on {found.shared} pictures")
 
@@ -168,12 +166,3 @@ def _craft(run: Path) -> Callable[..., Any]:
 def _best(run: Any) -> str:
     accuracy = run.scores.get("accuracy")
     return f"accuracy {100 * accuracy['value']:.1f} %" if isinstance(accuracy, dict) else ""
-
-
-def _print(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from impasto.cli.output import listener
-from impasto.cli.terminal import QUIET, Voice, say
+from impasto.cli.terminal import QUIET, Voice, say, say_table
 
 
 def sample_size(
@@ -95,14 +92,12 @@ def sample_size(
     if out:
         craft.plot(found, out)
     if not voice.json:
-        table = Table(box=None, pad_edge=False)
-        for column in ("pictures", *found.sizes[0].accuracy, "same order", ""):
-            table.add_column(column)
+        sizes = []
         for at in found.sizes:
             order = "" if at.agreement != at.agreement else f"{100 * at.agreement:.0f} %"
             accuracies = [one.percent() for one in at.accuracy.values()]
-            table.add_row(str(at.n), *accuracies, order, "stable" if at.stable else "")
-        Console(highlight=False).print(table)
+            sizes.append((at.n, *accuracies, order, "stable" if at.stable else ""))
+        say_table(("pictures", *found.sizes[0].accuracy, "same order", ""), sizes)
     say(
         f"from {found.smallest} pictures on, a sample says what all {found.sizes[-1].n} say"
         if found.smallest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from impasto.cli.output import checked_output, chosen, listener, make, shown_default, write_sheet
-from impasto.cli.terminal import QUIET, Voice, complain, first_process, say
+from impasto.cli.terminal import QUIET, Voice, complain, say, say_table
 from impasto.errors import UsageError
 from impasto.synthesis.options import StyleTransferOptions
 
@@ -139,8 +139,6 @@ def _batch(
 
 
 def _plan(content: Path, styles: tuple[Path, ...], options: StyleTransferOptions, voice: Voice) -> int:
-    from rich.console import Console
-    from rich.table import Table
 
     from impasto.synthesis.plan import plan as make_plan
 
@@ -151,13 +149,7 @@ def _plan(content: Path, styles: tuple[Path, ...], options: StyleTransferOptions
     if voice.json:
         say("", voice, stages=rows, seconds=round(planned.seconds), GiB=gigabytes)
         return 0
-    table = Table(box=None, pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    if first_process():
-        Console(highlight=False).print(table)
+    say_table(rows[0], (row.values() for row in rows))
     minutes = planned.seconds / 60
     much = f"{planned.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} minutes"
     say(f"at most {much} and {gigabytes} GiB, from a step measured at 384 pixels")

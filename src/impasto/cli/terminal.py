@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -61,6 +62,20 @@ def say(text: str, voice: Voice = QUIET, **facts: Any) -> None:
         sys.stdout.write(json.dumps(facts, default=str) + "\n")
     else:
         Console(highlight=False, soft_wrap=True).print(text.encode("utf-8", "backslashreplace").decode(), markup=False)
+
+
+def say_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, whole: Container[str] = ()) -> None:
+    """A table for a person; in a narrow terminal, cells are folded but those of the columns ``whole``."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        keep = column in whole
+        table.add_column(column, no_wrap=keep, overflow="ellipsis" if keep else "fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    if first_process():
+        Console(highlight=False, markup=False).print(table)
 
 
 def complain(error: BaseException | str, *, as_json: bool = False, kind: str = "error", own: bool = False) -> None:
