@@ -104,7 +104,7 @@ def apply(
     """
     device = device or pixels.device
     # channels last: on a CPU its convolutions take two thirds of the time
-    module = _tried(lambda: model.module.to(device, memory_format=torch.channels_last).eval(), device)
+    module = _tried(lambda: model.module.to(device).to(memory_format=torch.channels_last).eval(), device)
     if module is None:
         raise _no_memory(model, device)
     height, width = pixels.shape[-2:]
@@ -135,7 +135,7 @@ def _require_room(model: TranslationModel, pixels: Tensor) -> None:
     if needed > free:
         raise ImpastoError(
             f"{model.name} makes {width}×{height} pixels of this picture, which take {needed / GIB:.1f} GiB, and "
-            f"{free / GIB:.1f} are free: cut the picture, or enhance it made smaller"
+            f"{free / GIB:.1f} are free: cut the picture, or make it smaller first"
         )
 
 
