@@ -294,7 +294,7 @@ def test_one_crop_that_ends_in_one_pixel_has_no_batch_norm(stages: str) -> None:
     with pytest.raises(UsageError, match=rf"stage {stage}: one crop of {side} pixels is a single pixel") as caught:
         require_stages(module, options, 1)
     assert "\n" not in str(caught.value)
-    for fields in ({"batch_size": 2}, {"norm": "none"}, {"stages": (stages.replace("@4", f"@{side + 1}"),)}):
+    for fields in ({"batch_size": 2}, {"stages": (stages.replace("@4", f"@{side + 1}"),)}):
         fine = options_of(**plain | {"stages": (stage,)} | fields)
         module = make(fine)[0]
         require_stages(module, fine, 1)
