@@ -29,10 +29,9 @@ from impasto.learning.report import report
 from impasto.learning.scores import Scores, score
 from impasto.learning.snapshots import keep_snapshot
 from impasto.networks.device import pick_device
-from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
-from impasto.runs.keeper import Keeper
+from impasto.runs.journal import Journal
 from impasto.runs.progress import Listen, Progress
 from impasto.training.stage import parse_stage
 from impasto.training.tracking import MLflow, TensorBoard, Tracker
@@ -91,9 +90,8 @@ def work(
         ImpastoError: A full disk, a loss that is no number; the run can be resumed.
     """
     device = pick_device(options.device)
-    begin_at = checkpoints.load(run.checkpoint_path) if run.checkpoint_path.exists() else None
-    run.truncate_log(begin_at.facts["records"] if begin_at else 0)
-    if begin_at is None:
+    journal = Journal(run)
+    if journal.begin_at is None:
         _audit(run, data, options, teller(listen, READING, AUDITED))
         tell = teller(listen, AUDITED, BASELINES)
         if options.snapshots:
@@ -102,17 +100,17 @@ def work(
             reference(lesson, model, cache=default_cache(), device=device, tell=tell), run.path / "baselines.json"
         )
     judged_on = "test" if len(lesson.test) else "valid"
-    with _trackers(run, options, begin_at) as trackers:
+    with _trackers(run, options, journal.begin_at) as trackers:
         turns = finetune(
             model,
             lesson,
             options,
             device=device,
             cache=default_cache(),
-            begin_at=begin_at,
+            begin_at=journal.begin_at,
             tell=teller(listen, BASELINES, BASELINES),
         )
-        _record(run, turns, model, options, begin_at, trackers, listen)
+        _record(run, journal, turns, model, options, trackers, listen)
         classifiers.save(model, run.path / MODEL)
         predictions, embeddings = look(model, lesson.judged, device=device, tell=teller(listen, TRAINED, 0.99))
         predictions.save(run.path / PREDICTIONS)
@@ -164,32 +162,24 @@ def _trackers(run: RunDirectory, options: ClassifierOptions, begin_at: Checkpoin
 
 def _record(
     run: RunDirectory,
+    journal: Journal,
     turns: Iterator[StageProgress],
     model: Classifier,
     options: ClassifierOptions,
-    begin_at: Checkpoint | None,
     trackers: list[Tracker],
     listen: Listen | None,
 ) -> None:
     """Let all stages run, with a record of every step, and a checkpoint now and then."""
-    keeper = Keeper(run.checkpoint_path, run.manifest["every"])
-    records = begin_at.facts["records"] if begin_at else 0
     parts = _parts(options)
     for turn in turns:
         record: dict[str, Any] = {"stage": turn.stage, "name": turn.name} | turn.event.record
-        run.log(record)
-        records += 1
+        journal.note(record)
         values = {key: float(value) for key, value in record.items() if key.endswith(TRACKED)}
         for tracker in trackers:
-            tracker.log(records, values)
+            tracker.log(journal.records, values)
         if options.snapshots and record["kind"] == "epoch":  # before the checkpoint, which then knows of it
             keep_snapshot(run.path, model, stage=turn.stage, epoch=record["epoch"])
-
-        def state(turn: StageProgress = turn, records: int = records) -> Checkpoint:
-            one = turn.checkpoint()
-            return Checkpoint(one.tensors, one.facts | {"records": records})
-
-        keeper.keep(state)
+        journal.keep(turn.checkpoint)
         if listen:
             at, to = parts[turn.stage], parts[turn.stage + 1]
             done = BASELINES + (TRAINED - BASELINES) * (at + (to - at) * turn.event.done)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -17,11 +16,10 @@ from impasto.images import Picture, write
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.replace import replace_file
 from impasto.networks.device import pick_device
-from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
-from impasto.runs.keeper import Keeper
+from impasto.runs.journal import Journal
 from impasto.runs.options_file import validate
 from impasto.runs.progress import Listen, Progress
 from impasto.training.loop import Plan, Task, TrainingProgress, finite, train
@@ -191,17 +189,13 @@ def work(
         ImpastoError: A full disk, a loss that is no number; the run can be resumed.
     """
     device = pick_device(options.device)
-    begin_at = checkpoints.load(run.checkpoint_path) if run.checkpoint_path.exists() else None
-    records = begin_at.facts["records"] if begin_at else 0
-    run.truncate_log(records)
-    keeper = Keeper(run.checkpoint_path, run.manifest["every"])
+    journal = Journal(run)
     stages = [parse_stage(text) for text in options.stages]
     ends = _ends(stages)
     scores = _scores(run.read_log())
-    for number, event in _stages(module, lesson, options, stages, device, begin_at):
+    for number, event in _stages(module, lesson, options, stages, device, journal.begin_at):
         record: dict[str, Any] = {"stage": number, "name": stages[number].layers} | finite(event.record)
-        run.log(record)
-        records += 1
+        journal.note(record)
         if record["kind"] in ("epoch", "watch"):
             scores = _scores([record]) or scores
             shown = lesson.sheet(event.judged or module)
@@ -210,7 +204,7 @@ def work(
                 replace_file(run.path / GAN_CURVES, restoration_curves(run.read_log()))
             else:
                 draw_curves(run.read_log(), run.path / CURVES)
-        keeper.keep(partial(_noted, event, number, records))
+        journal.keep(event.checkpoint, stage=number)
         if listen:
             done = ends[number] + (ends[number + 1] - ends[number]) * event.done
             listen(Progress(0.99 * done, event.losses, f"{stages[number].layers} {event.where}"))
@@ -275,11 +269,6 @@ def _scores(records: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Of the last epoch in the records, on the validation pictures."""
     last: dict[str, Any] = next((record for record in reversed(records) if record["kind"] == "epoch"), {})
     return {key.removeprefix("valid_"): float(last[key]) for key in last if key.startswith("valid_")}
-
-
-def _noted(event: TrainingProgress, stage: int, records: int) -> Checkpoint:
-    one = event.checkpoint()
-    return Checkpoint(one.tensors, one.facts | {"stage": stage, "records": records})
 
 
 def _ends(stages: Sequence[Stage]) -> list[float]:

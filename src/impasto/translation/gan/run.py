@@ -13,11 +13,10 @@ from impasto.errors import UsageError
 from impasto.images import Picture, write
 from impasto.images.replace import replace_file
 from impasto.networks.device import pick_device
-from impasto.runs import checkpoint as checkpoints
-from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
-from impasto.runs.keeper import CHECKPOINT_SECONDS, Keeper
+from impasto.runs.journal import Journal
+from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import validate
 from impasto.runs.progress import Listen, Progress
 from impasto.translation.gan.curves import noise_curves
@@ -26,7 +25,7 @@ from impasto.translation.gan.generated import MODEL, columns_of, draw, save_gene
 from impasto.translation.gan.generator import build_generator
 from impasto.translation.gan.options import GanOptions
 from impasto.translation.gan.pictures import RealPictures, load_pictures
-from impasto.translation.gan.play import GENERATOR, WEIGHTS, Played, play
+from impasto.translation.gan.play import GENERATOR, WEIGHTS, play
 from impasto.translation.gan.progressive import Growth
 
 VERB = "train-gan"
@@ -128,23 +127,14 @@ def resume(directory: Path | str, *, progress: Listen | None = None) -> TrainedG
 
 
 def _work(run: RunDirectory, pictures: RealPictures, options: GanOptions, listen: Listen | None) -> TrainedGan:
-    begin_at = checkpoints.load(run.checkpoint_path) if run.checkpoint_path.exists() else None
-    run.truncate_log(begin_at.facts["records"] if begin_at else 0)
+    journal = Journal(run)
     architecture = options.generator(pictures.channels)
     generator = build_generator(architecture, seed_of(options.seed, WEIGHTS, GENERATOR))
-    keeper = Keeper(run.checkpoint_path, run.manifest["every"])
-    records = begin_at.facts["records"] if begin_at else 0
-    for turn in play(generator, pictures, options, device=pick_device(options.device), begin_at=begin_at):
-        run.log(turn.record)
-        records += 1
+    for turn in play(generator, pictures, options, device=pick_device(options.device), begin_at=journal.begin_at):
+        journal.note(turn.record)
         if turn.record["step"] % options.sheet_every == 0:
             _show(run, turn.judged or generator, options, turn.at)
-
-        def state(turn: Played = turn, records: int = records) -> Checkpoint:
-            one = turn.checkpoint()
-            return Checkpoint(one.tensors, one.facts | {"records": records})
-
-        keeper.keep(state)
+        journal.keep(turn.checkpoint)
         if listen:
             listen(Progress(READ + (1 - READ) * turn.done, turn.losses, turn.where))
     log = run.read_log()
