@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from impasto import __version__
 from impasto.errors import ImpastoError, UsageError
-from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.directory import RunDirectory, default_path, path_again
 from impasto.runs.recipe import input_file
 
 OPTIONS = {"strength": 0.1 + 0.2, "taps": ["relu1_1"], "network": "vgg19", "seed": 3, "size": None, "絵": "on"}
@@ -196,10 +196,14 @@ def test_a_finished_run_says_what_came_out(tmp_path, run):
     assert run.manifest["output"] == "out.png"
 
 
-def test_a_run_without_its_output_is_not_finished(run):
+def test_a_run_without_its_output_is_not_finished_and_keeps_its_checkpoint(run):
+    run.checkpoint_path.write_bytes(b"checkpoint")
     with pytest.raises(ImpastoError, match="out.png cannot be read"):
         run.finish("out.png")
-    assert RunDirectory.open(run.path).status == "running"
+    assert RunDirectory.open(run.path).status == "running" and run.checkpoint_path.exists()
+    (run.path / "out.png").write_bytes(b"picture")
+    run.finish("out.png")
+    assert not run.checkpoint_path.exists(), "nothing is left to resume"
 
 
 def test_a_run_that_is_left_is_interrupted_and_then_runs_again(run):
@@ -279,6 +283,12 @@ def test_a_full_disk_leaves_the_log_and_the_manifest_readable(tmp_path):
         assert RunDirectory.open(run.path).status == run.status == "running"
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_the_same_again_lies_beside_the_run_and_is_new(run):
+    again = path_again(run)
+    assert again.parent == run.path.parent and not again.exists()
+    assert again.name.endswith(f"-{run.verb}-{run.path.name}-again")
 
 
 def test_the_default_path_says_when_and_what_and_is_new(tmp_path):

@@ -14,7 +14,7 @@ from impasto.learning.scores import score
 from impasto.learning.work import PREDICTIONS, TrainedClassifier
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.difference import Difference, Outcome, difference
-from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.directory import RunDirectory, path_again
 from impasto.runs.options_file import validate
 from impasto.runs.progress import Listen
 
@@ -40,7 +40,7 @@ def rerun(
     run = require_classifier(directory)
     require_unchanged(Manifest.load(run.path / DATA))
     options = validate(ClassifierOptions, run.options)
-    new = Path(out) if out else default_path("train", run.path.name[:60], "again", root=run.path.parent)
+    new = Path(out) if out else path_again(run)
     result = classify(run.path / DATA, options=options, run=new, progress=progress, download=download)
     judged = run.manifest["judged_on"]
     was = score(Predictions.load(run.path / PREDICTIONS).split(judged)).numbers()

@@ -121,7 +121,6 @@ def work(
             tracker.log(0, {f"{judged_on}_{name}": value for name, value in scores.numbers().items()})
             tracker.finish([run.path / "options.yaml", run.path / PREDICTIONS, page])
     run.finish(MODEL, judged_on=judged_on, scores=scores.to_json())
-    run.checkpoint_path.unlink(missing_ok=True)  # nothing is left to resume
     return TrainedClassifier(run.path, scores, judged_on, page)
 
 

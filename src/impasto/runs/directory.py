@@ -165,7 +165,7 @@ class RunDirectory:
         metrics.truncate(self.log_path, keep)
 
     def finish(self, output: str | Path, **facts: Any) -> None:
-        """Note that the run is finished, with what came out and its hash.
+        """Note that the run is finished, with what came out and its hash; its checkpoint goes.
 
         Args:
             output: The file; a name alone is one in the directory.
@@ -181,6 +181,7 @@ class RunDirectory:
             raise ImpastoError(f"{path} cannot be read: {error.strerror}") from error
         name = str(path.relative_to(self.path) if path.is_relative_to(self.path) else path)
         self.note(**{**facts, "status": "finished", "output": name, "sha256": digest})
+        self.checkpoint_path.unlink(missing_ok=True)  # nothing is left to resume
 
     def note(self, **facts: Any) -> None:
         """Add facts of the verb's own to the manifest.
@@ -205,6 +206,11 @@ def default_path(verb: str, *parts: object, root: Path = Path("runs"), now: date
         number += 1
         path = root / f"{name}-{number}"
     return path
+
+
+def path_again(run: RunDirectory) -> Path:
+    """A directory beside a run, to do the same again in."""
+    return default_path(run.verb, run.path.name[:60], "again", root=run.path.parent)
 
 
 def _require_free(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from jaxtyping import Float
@@ -131,8 +130,6 @@ def work_in(
         result.save(out)
     if result.recipe.finished:
         run.finish(out, losses=result.losses)
-        with suppress(FileNotFoundError):
-            run.checkpoint_path.unlink()  # nothing is left to resume
     return result
 
 

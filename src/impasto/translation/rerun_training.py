@@ -11,7 +11,7 @@ from impasto.errors import ImpastoError, UsageError
 from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
 from impasto.runs.difference import Difference, Outcome, difference
-from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.directory import RunDirectory, path_again
 from impasto.runs.progress import Listen
 from impasto.translation import train_enhancement, train_segmentation
 from impasto.translation.model import load
@@ -41,7 +41,7 @@ def rerun_training(
     run = RunDirectory.open(directory)
     if run.verb not in RESUMES or run.status != "finished":
         raise UsageError(f"{directory} is no finished run of `impasto train enhance` or `impasto train segment`")
-    new = Path(out) if out else default_path(run.verb, run.path.name[:60], "again", root=run.path.parent)
+    new = Path(out) if out else path_again(run)
     facts = {name: run.manifest[name] for name in FACTS if name in run.manifest}
     device = pick_device(run.options["device"])
     begun = RunDirectory.create(

@@ -217,7 +217,6 @@ def work(
     save(replace(model, card=model.card | {"validation": scores}), run.path / MODEL)
     scores |= model.card.get("scores", {})  # of the test pictures, where there are any
     run.finish(MODEL, scores=scores, **{name: model.card[name] for name in ("iou",) if name in model.card})
-    run.checkpoint_path.unlink(missing_ok=True)  # nothing is left to resume
     return TrainedModel(run.path, run.path / MODEL, scores, run.path / SHEET)
 
 

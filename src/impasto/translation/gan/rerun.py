@@ -8,7 +8,7 @@ from pathlib import Path
 from impasto.errors import UsageError
 from impasto.images import read
 from impasto.runs.difference import Difference, Outcome, difference
-from impasto.runs.directory import RunDirectory, default_path
+from impasto.runs.directory import RunDirectory, path_again
 from impasto.runs.options_file import validate
 from impasto.runs.progress import Listen
 from impasto.runs.recipe import Recipe, places
@@ -36,7 +36,7 @@ def rerun(
     if run.verb != VERB or run.status != "finished":
         raise UsageError(f"{directory} is no finished run of `impasto train gan`")
     first = _outcome(run)
-    new = Path(out) if out else default_path(VERB, run.path.name[:60], "again", root=run.path.parent)
+    new = Path(out) if out else path_again(run)
     options = validate(GanOptions, run.options)
     result = train_gan(
         Path(run.manifest["source"]), options=options, run=new, expect=run.manifest["data"], progress=progress

@@ -145,7 +145,6 @@ def _work(run: RunDirectory, pictures: RealPictures, options: GanOptions, listen
     replace_file(run.path / CURVES, noise_curves(log))
     save_generator(generator, architecture, {"options": run.options, **card}, run.path / MODEL)
     run.finish(MODEL, scores=scores)
-    run.checkpoint_path.unlink(missing_ok=True)  # nothing is left to resume
     return TrainedGan(run.path, run.path / MODEL, run.path / SHEET, scores["wasserstein"])
 
 
