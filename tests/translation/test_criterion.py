@@ -13,18 +13,33 @@ from impasto.runs.options_file import validate
 from impasto.translation import criterion as room
 from impasto.translation.criterion import criterion
 from impasto.translation.options import EnhancementOptions
+from impasto.translation.training_recipe import recipe_of
 
 CPU = torch.device("cpu")
 
 
 def loss_of(**fields: Any) -> tuple[Any, dict[str, str]]:
-    return criterion(validate(EnhancementOptions, fields), CPU)
+    options = validate(EnhancementOptions, fields)
+    return criterion(options, recipe_of(options), CPU)
 
 
 @pytest.mark.parametrize("name", PIXEL_LOSSES)
 def test_pixels_alone_ask_no_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "load", None)
     assert loss_of(pixel_loss=name) == (PIXEL_LOSSES[name], {})  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        ("jpeg:10-60", "charbonnier"),
+        ("text", "mse"),
+        ("watermark jpeg:60", "mse"),
+        ("one-of(noise:20 | text)", "mse"),
+    ],
+)
+def test_where_none_is_asked_for_it_suits_the_recipe(recipe: str, name: str) -> None:
+    assert loss_of(recipe=recipe)[0] is PIXEL_LOSSES[name]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("fields", [{"features": 0.1}, {"gram": 2.0}, {"features": 1.0, "gram": 1.0}], ids=str)

@@ -176,7 +176,10 @@ class EnhancementOptions(TranslationOptions):
     gray: Annotated[float, Field(ge=0, le=1, description="Part of the crops that are made gray before all else.")] = 0.0
 
     # what is minimised
-    pixel_loss: Annotated[PixelLossName, Field(description="Between pixels.")] = "charbonnier"
+    pixel_loss: Annotated[
+        PixelLossName | Literal["auto"],
+        Field(description="Between pixels. auto: mse where the recipe writes over pictures, else charbonnier."),
+    ] = "auto"
     features: Annotated[float, Field(ge=0, description="Weight of activations (feature loss); 0 for none.")] = 0.0
     gram: Annotated[float, Field(ge=0, description="Weight of their Gram matrices.")] = 0.0
     feature_network: Annotated[str, Field(description="Whose activations: pocket, vgg19, …")] = "pocket"

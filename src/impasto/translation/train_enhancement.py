@@ -211,7 +211,7 @@ def _prepare(
     """The lesson, a new network for it, and the hashes of the networks that are asked or begun with."""
     module, architecture, encoders = make(options, scale=options.scale, download=download)
     require_stages(module, options, recipe.multiple)
-    loss, asked = criterion(options, device, download)
+    loss, asked = criterion(options, recipe, device, download)
     room = int(options.memory * 2**30)
     pictures = Pictures(folder.train, memory=room, zooms=options.zooms)
     valid = validation_pairs(Pictures(folder.valid, memory=1), recipe, options.seed)
