@@ -41,6 +41,8 @@ def segmenting(**fields: Any) -> SegmentationOptions:
         (enhancing(), "light"),
         (enhancing(scale=2), "light"),
         (enhancing(task="colorize"), "unet"),
+        (enhancing(recipe="text"), "unet"),
+        (enhancing(recipe="jpeg:10-60"), "light"),
         (enhancing(task="colorize", architecture="light"), "light"),
         (enhancing(architecture="transformer"), "transformer"),
         (segmenting(), "unet"),

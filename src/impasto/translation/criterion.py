@@ -15,11 +15,9 @@ from impasto.losses.perceptual import FeatureLoss
 from impasto.losses.pixel import PIXEL_LOSSES
 from impasto.translation.degrade import Recipe
 from impasto.translation.options import EnhancementOptions
-from impasto.translation.training_recipe import steps_of
+from impasto.translation.training_recipe import writes_over
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
-
-WRITTEN = {"text", "watermark", "stamp"}  # the steps that change few pixels, and these much
 
 
 def pixel_loss_of(options: EnhancementOptions, recipe: Recipe) -> PixelLossName:
@@ -31,7 +29,7 @@ def pixel_loss_of(options: EnhancementOptions, recipe: Recipe) -> PixelLossName:
     """
     if options.pixel_loss != "auto":
         return options.pixel_loss
-    return "mse" if any(step.operation in WRITTEN for step in steps_of(recipe.steps)) else "charbonnier"
+    return "mse" if writes_over(recipe) else "charbonnier"
 
 
 def criterion(

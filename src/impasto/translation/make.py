@@ -19,6 +19,7 @@ from impasto.translation.architectures.encoder import Encoder, depth_of, fill
 from impasto.translation.architectures.unet import UNet
 from impasto.translation.names import ArchitectureName
 from impasto.translation.options import EnhancementOptions, TranslationOptions
+from impasto.translation.training_recipe import recipe_of, writes_over
 
 log = logging.getLogger("impasto")
 
@@ -116,10 +117,12 @@ def _possible(options: TranslationOptions) -> tuple[ArchitectureName, ...]:
 
 
 def kind_of(options: TranslationOptions) -> ArchitectureName:
-    """The architecture, where it was left open the task's."""
+    """The architecture; where it was left open, a U-Net for what needs to be recognised: colours, and letters."""
     if options.architecture != "auto":
         return options.architecture
-    return "unet" if isinstance(options, EnhancementOptions) and options.task == "colorize" else "light"
+    if not isinstance(options, EnhancementOptions) or options.task == "superres":
+        return "light"
+    return "unet" if options.task == "colorize" or writes_over(recipe_of(options)) else "light"
 
 
 def make(

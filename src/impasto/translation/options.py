@@ -132,7 +132,7 @@ class EnhancementOptions(TranslationOptions):
         ArchitectureName | Literal["auto"],
         Field(
             description="light: a small residual network; unet: over a pretrained encoder; transformer: Johnson's; "
-            "auto: unet for colorize, else light."
+            "auto: unet for colorize and where the recipe writes over pictures, else light."
         ),
     ] = "auto"
     blocks: Annotated[int | None, Field(ge=1, le=128, description="Residual blocks; not of a U-Net.")] = None

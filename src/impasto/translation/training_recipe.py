@@ -14,6 +14,7 @@ from impasto.translation.degrade.recipe import Group, Step
 from impasto.translation.options import EnhancementOptions
 
 PRESETS = {"restore": "jpeg-denoise", "colorize": "colorize"}
+_WRITES = {"text", "watermark", "stamp"}
 
 
 def recipe_of(options: EnhancementOptions) -> Recipe:
@@ -53,6 +54,15 @@ def steps_of(items: Iterable[Step | Group]) -> Iterator[Step]:
         else:
             for member in item.members:
                 yield from steps_of(member.steps)
+
+
+def writes_over(recipe: Recipe) -> bool:
+    """Whether a step lays something over pictures: it changes few pixels, and these much.
+
+    >>> writes_over(degrade.parse("one-of(noise:20 | text)")), writes_over(degrade.parse("jpeg:10-60"))
+    (True, False)
+    """
+    return any(step.operation in _WRITES for step in steps_of(recipe.steps))
 
 
 def _require_effect(recipe: Recipe, side: int) -> None:
