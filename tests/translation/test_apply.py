@@ -313,6 +313,19 @@ def test_half_precision_that_strays_is_given_up(caplog: pytest.LogCaptureFixture
     assert torch.equal(out, pixels) and "strays in bf16 precision" in caplog.text
 
 
+@pytest.mark.parametrize("margin", [1.0, 0.01])
+def test_of_scores_only_the_highest_counts(margin: float, caplog: pytest.LogCaptureFixture) -> None:
+    class Scores(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            near = 0.1 if torch.is_autocast_enabled("cpu") else 0.0
+            return torch.cat([x[:, :1] * 0 + near, x[:, :1] * 0 + margin], dim=1)
+
+    model = TranslationModel("test", Scores(), "segment", classes=("a", "b"))
+    out = apply(model, picture(20, 20), precision="bf16")
+    assert ("strays" in caplog.text) == (margin < 0.1)
+    assert float(out[:, 0].max()) == pytest.approx(0.0 if margin < 0.1 else 0.1)
+
+
 def test_a_model_that_says_it_has_no_half_precision_gets_none(caplog: pytest.LogCaptureFixture) -> None:
     model = replace(model_of(Loud(10.0)), card={"half": False})
     assert (apply(model, pixels := picture(20, 20), precision="16") - pixels).abs().max() < 1e-6

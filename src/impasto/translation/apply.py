@@ -37,7 +37,7 @@ SMALLEST_SIDE = 16
 SMALL = 128 * 128  # pixels that fit in any case
 BLENDED = 64  # pixels that tiles of a network that looks everywhere see beyond their own
 PROBE = 96  # pixels a side on which half precision is tried
-STRAY = 4 / 255  # how far half precision may be off there
+STRAY = 4 / 255  # how far half precision may be off there; of segmentation, in which part of the pixels
 
 _NO_MEMORY = (
     "out of memory",
@@ -376,14 +376,18 @@ def _half(work: _Work, precision: Precision) -> torch.dtype | None:
         crop = work.pixels[..., top : top + PROBE, left : left + PROBE].to(work.device)
         exact = _run(work, crop)
         tried = _run(replace(work, half=half), crop)
-        return float((tried - exact).abs().max()), bool(tried.isfinite().all())
+        if work.model.task == "segment":  # scores may be of any size: what counts is which is the highest
+            off = (tried.argmax(1) != exact.argmax(1)).float().mean()
+        else:
+            off = (tried - exact).abs().max()
+        return float(off), bool(tried.isfinite().all())
 
     found = _tried(probed, work.device)
     if found is None:
         log.warning("no memory to try %s in half precision: single precision is taken", work.model.name)
         return None
     off, finite = found
-    if off <= STRAY:  # NaN is no less than anything
+    if off <= STRAY and finite:
         return half
     log.warning(
         "%s %s in %s precision on this picture: single precision is taken",
