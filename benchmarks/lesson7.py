@@ -68,7 +68,7 @@ def main() -> None:
         "crops": 4,
         "batch_size": 12,
         "stages": (f"all:{options.epochs}",),
-        "learning_rate": 2e-3,
+        "learning_rate": 1e-3,
         "features": 0.1,
         "gram": 0.1,
         "precision": "bf16-mixed",

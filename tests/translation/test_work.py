@@ -236,6 +236,7 @@ def test_records_hold_nothing_that_json_does_not_know(tmp_path: Path, monkeypatc
         ({"stages": ("all:1*5e-4",), "learning_rate": 1e-2}, [(5e-4,)]),
         ({"architecture": "unet", "stages": ("decoder:1", "all:1"), "learning_rate": 1e-2},
          [(1e-2,), (1e-5, 1e-4, 1e-3)]),
+        ({"architecture": "unet", "stages": ("all:1",), "learning_rate": 1e-2}, [(1e-4, 1e-3, 1e-2)]),
         ({"architecture": "unet", "stages": ("all:1*1e-3",), "discriminative": 1.0}, [(1e-3,) * 3]),
         ({"architecture": "unet", "weights": "none", "stages": ("decoder:1", "all:1")}, [(1e-3,), (1e-3,) * 3]),
     ],

@@ -36,7 +36,7 @@ from impasto.translation.options import TranslationOptions
 SHEET, CURVES, GAN_CURVES = "sheet.png", "curves.png", "gan-curves.png"
 SHEET_HEIGHT = 256
 
-TUNING = 0.1  # of the highest learning rate, for stages that move a pretrained encoder too
+TUNING = 0.1  # of the highest learning rate, where a pretrained encoder joins a decoder that has learnt
 
 Download = Callable[[int, int | None], object]  # is told (bytes done, bytes in all) of weights on their way
 Options = TypeVar("Options", bound=TranslationOptions)
@@ -238,15 +238,16 @@ def _stages(
             events = lesson.adversarial(module, stage, before, state)
         else:
             groups = groups_of(module, stage.layers)
-            plan = _plan(options, stage, groups=len(groups), seed=options.seed + before)
+            joins = len(groups) > 1 and any(earlier.layers == "decoder" for earlier in stages[:number])
+            plan = _plan(options, stage, groups=len(groups), joins=joins, seed=options.seed + before)
             events = train(module, groups, lesson.task(stage, before), plan, device=device, begin_at=state)
         for event in events:
             yield number, event
 
 
-def _plan(options: TranslationOptions, stage: Stage, *, groups: int, seed: int) -> Plan:
-    """How a stage moves the weights."""
-    rate = stage.learning_rate or options.learning_rate * (TUNING if groups > 1 and options.weights != "none" else 1)
+def _plan(options: TranslationOptions, stage: Stage, *, groups: int, joins: bool, seed: int) -> Plan:
+    """How a stage moves the weights; it ``joins`` if a decoder has learnt before it, and the encoder begins now."""
+    rate = stage.learning_rate or options.learning_rate * (TUNING if joins and options.weights != "none" else 1)
     rates = (
         [rate] * groups if options.weights == "none" else discriminative(rate * options.discriminative, rate, groups)
     )
