@@ -132,6 +132,25 @@ def test_colours_found_at_any_size_leave_the_luminance(photo: Path) -> None:
     assert (half - (made[2] + read(photo).pixels) / 2).abs().max() < 1e-6
 
 
+def test_saturation_makes_colours_stronger_and_leaves_their_luminance(photo: Path) -> None:
+    before = luma(read(photo).pixels)
+    chroma = []
+    for saturation in (0, 1, 2):
+        out = enhance(photo, task="colorize", saturation=saturation).picture.pixels
+        assert (luma(out) - before).abs().max() < 1e-5
+        chroma.append(out - luma(out))
+    assert chroma[0].abs().max() < 1e-5
+    room = (before > 0.2) & (before < 0.8)
+    ratio = chroma[2].norm(dim=1, keepdim=True)[room].mean() / chroma[1].norm(dim=1, keepdim=True)[room].mean()
+    assert 1.8 < float(ratio) < 2.01
+
+
+@pytest.mark.parametrize("field", ["render", "saturation"])
+def test_settings_of_colours_are_refused_where_none_are_found(field: str, photo: Path) -> None:
+    with pytest.raises(UsageError, match=f"superres-x2 finds no colours, so --{field} changes nothing: leave it out"):
+        enhance(photo, **{field: 2 if field == "saturation" else 64})
+
+
 def test_cmyk_and_animations_work(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     array = (scene()[0].permute(1, 2, 0) * 255).byte().numpy()
     Image.fromarray(array).convert("CMYK").save(tmp_path / "cmyk.jpg")

@@ -55,6 +55,11 @@ def choose(options: EnhanceOptions) -> Chosen:
         resized = f", or --outscale {options.scale} to resize what it gives" if options.scale > 1 else ""
         does = f"enlarges {model.scale} times, not {options.scale}" if model.scale > 1 else "keeps the size"
         raise UsageError(f"{model.name} {does}: leave --scale out{resized}")
+    usual = EnhanceOptions()
+    if model.task != "colorize":
+        for field in ("render", "saturation"):
+            if getattr(options, field) != getattr(usual, field):
+                raise UsageError(f"{model.name} finds no colours, so --{field} changes nothing: leave it out")
     named = options.companion or _companion(model)
     if options.realism and not named:
         raise UsageError(f"{model.name} has no realistic companion, so --realism has nowhere to go: name a --companion")

@@ -167,7 +167,7 @@ def _applied(
         "progress": progress,
     }
     if model.task == "colorize":
-        out = colorize(model, pixels, render=options.render, **how)
+        out = colorize(model, pixels, render=options.render, saturation=options.saturation, **how)
         for rows in strips(*out.shape[2:]) if options.strength < 1 else ():
             out[:, :, rows] = pixels[:, :, rows].lerp(out[:, :, rows], options.strength)
         return out

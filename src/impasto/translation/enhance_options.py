@@ -47,6 +47,9 @@ class EnhanceOptions(BaseModel):
     render: Annotated[
         int, Field(ge=16, le=4096, description="colorize: pixels of the longer side at which colours are found.")
     ] = 384
+    saturation: Annotated[
+        float, Field(ge=0, le=4, description="colorize: how much of the colours found; above 1 pale ones get stronger.")
+    ] = 1.0
     self_ensemble: Annotated[
         bool, Field(description="Mean over the eight flips and rotations: a little better, and eight times the work.")
     ] = False

@@ -17,7 +17,7 @@ from impasto.translation.model import TranslationModel
 
 @torch.no_grad()
 def colorize(
-    model: TranslationModel, pixels: Float[Tensor, "1 3 h w"], *, render: int, **how: Any
+    model: TranslationModel, pixels: Float[Tensor, "1 3 h w"], *, render: int, saturation: float = 1.0, **how: Any
 ) -> Float[Tensor, "1 3 h w"]:
     """The picture with the model's colours and its own luma, in [0, 1].
 
@@ -29,13 +29,13 @@ def colorize(
         model: One that gives colours to gray pictures.
         pixels: The picture; colours of its own do not count.
         render: In pixels.
+        saturation: Chroma is multiplied by it; what is learnt from few pictures is pale, the mean of all it might be.
         how: For :func:`~impasto.translation.apply.apply`.
     """
     size = size_of(pixels)
     small = pixels if max(size) <= render else resize(pixels, fit(size, render)).clamp(0, 1)
     given = apply(model, luma(small).expand(-1, 3, -1, -1), **how).clamp_(0, 1)
-    chroma = resize(given - luma(given), size)
-    chroma = chroma.clone() if chroma is given else chroma
+    chroma = resize((given - luma(given)).mul_(saturation), size)
     for rows in strips(*size):
         chroma[:, :, rows] = with_chroma(luma(pixels[:, :, rows]), chroma[:, :, rows])
     return chroma
