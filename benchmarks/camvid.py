@@ -31,8 +31,8 @@ def main() -> None:
     for encoder in options.encoders:
         for begun in ("pretrained", "scratch"):
             run = options.out / f"{encoder}-{begun}"
-            head = max(1, options.epochs // 4)
             how = {
+                "stages": (f"all:{options.epochs}",),
                 "void": 11,
                 "classes": CLASSES,
                 "encoder": encoder,
@@ -42,10 +42,9 @@ def main() -> None:
                 "precision": "bf16-mixed",
             }
             if begun == "scratch":
-                how |= {"weights": "none", "stages": (f"all:{options.epochs}",)}
+                how |= {"weights": "none"}
             else:
-                how |= {"stages": (f"decoder:{head}", f"all:{options.epochs - head}")}
-                how |= {"weights": weights[encoder]} if encoder in weights else {}
+                how |= {"discriminative": 0.1} | ({"weights": weights[encoder]} if encoder in weights else {})
             if not (run / "manifest.json").exists():
                 train_segmentation(options.shared / "data" / "camvid-mini", run=run, **how)
             elif RunDirectory.open(run).status != "finished":
