@@ -56,7 +56,17 @@ RECIPES: dict[str, dict[str, Any]] = {
     | {"task": "restore", "recipe": "jpeg:8~60", "gray": 0.7, "stages": ("all:25@96*1e-3",), "size": 96},
     "restore-photo": LIGHT
     | {"task": "restore", "recipe": "jpeg-denoise", "gray": 0.1, "stages": ("all:4@96*1e-3",), "size": 96},
-    "colorize": UNET | {"task": "colorize", "stages": ("decoder:2@128", "all:12@128")},
+    # squared errors and much of every picture in a crop: less pale, and more of one piece
+    "colorize": UNET
+    | {
+        "task": "colorize",
+        "stages": ("decoder:2@128*1e-3", "all:5@128*1e-3"),
+        "crops": 4,
+        "zooms": (0.7, 0.5, 0.35, 0.25),
+        "discriminative": 0.1,
+        "pixel_loss": "mse",
+        "weight_decay": 0.05,
+    },
     # by squared errors it finds the letters, by Charbonnier's it learns to leave all else as it is
     "remove-text-first": UNET
     | {"task": "restore", "recipe": "text", "stages": ("all:24@128*1e-3",), "discriminative": 0.1, "pixel_loss": "mse"},
@@ -81,6 +91,8 @@ BEGIN_WITH = {
 COMPANIONS = {"superres-x4": "superres-x4-real"}
 # How far a companion goes from the model towards what it came to; further, a grid of the pixels that it shuffles shows.
 PARTS = {"superres-x4-real": 0.65}
+# At how many pixels a colorization finds colours: about what it has learnt from.
+RENDERS = {"colorize": 160}
 
 # What each is judged by: a folder below data, or the photographs that were kept for validation; how; and the score.
 JUDGED: dict[str, tuple[str | None, dict[str, Any], str]] = {
@@ -162,6 +174,7 @@ def ship(name: str, run: Path, data: Path) -> None:
         f"{machine['threads']} threads)",
         "recipe": f"recipes/models.py {name}",
         **({"companion": COMPANIONS[name]} if name in COMPANIONS else {}),
+        **({"render": RENDERS[name]} if name in RENDERS else {}),
         **({"begun_with": f"{Path(begun_with).name}, of {cost(Path(begun_with))[0]} steps"} if begun_with else {}),
         **{key: model.card[key] for key in ("options", "impasto")},
     }

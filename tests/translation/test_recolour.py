@@ -1,5 +1,7 @@
 """Colours come from the model, luminance from the picture, exactly and at any size."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -45,6 +47,11 @@ def test_the_model_sees_a_gray_picture_no_larger_than_it_is_to_be_rendered() -> 
     colorize(net, torch.rand(1, 3, 300, 200), render=60)
     (seen,) = net.module.seen
     assert seen.shape == (1, 3, 60, 40) and is_gray(seen)
+    net.module.seen.clear()
+    for card, side in (({}, 384), ({"render": 48}, 48)):  # what the card says, else 384
+        net.module.seen.clear()
+        colorize(replace(net, card=card), torch.rand(1, 3, 500, 20))
+        assert net.module.seen[0].shape[2] == side
     net.module.seen.clear()
     colorize(net, pixels := torch.rand(1, 3, 30, 20), render=60)
     assert torch.equal(net.module.seen[0][:, :1], luma(pixels))

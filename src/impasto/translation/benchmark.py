@@ -24,7 +24,6 @@ from impasto.networks.device import DeviceName, pick_device
 from impasto.translation.apply import apply
 from impasto.translation.degrade import Recipe, parse
 from impasto.translation.degrade.jpeg import through_libjpeg
-from impasto.translation.enhance_options import EnhanceOptions
 from impasto.translation.metrics import Colour, colourfulness, psnr, psnr_b, ssim, y_channel
 from impasto.translation.model import TranslationModel, load
 from impasto.translation.names import Task
@@ -294,7 +293,7 @@ def _row(
     if not isinstance(model, TranslationModel):
         return Row(name, scores(plain))
     if model.task == "colorize":
-        output = colorize(model, bad.to(device), render=EnhanceOptions().render, device=device, precision="32")
+        output = colorize(model, bad.to(device), device=device, precision="32")
     else:
         output = apply(model, bad.to(device), device=device, precision="32")
     baseline = scores(plain)

@@ -45,8 +45,14 @@ class EnhanceOptions(BaseModel):
         Field(description="The realistic companion: a name, run or file. Default: what the model's card says."),
     ] = None
     render: Annotated[
-        int, Field(ge=16, le=4096, description="colorize: pixels of the longer side at which colours are found.")
-    ] = 384
+        int | None,
+        Field(
+            ge=16,
+            le=4096,
+            description="colorize: pixels of the longer side at which colours are found. Default: what the model's "
+            "card says, else 384.",
+        ),
+    ] = None
     saturation: Annotated[
         float, Field(ge=0, le=4, description="colorize: how much of the colours found; above 1 pale ones get stronger.")
     ] = 1.0

@@ -14,10 +14,17 @@ from impasto.translation.apply import apply
 from impasto.translation.degrade.gray import LUMA, luma
 from impasto.translation.model import TranslationModel
 
+RENDER = 384  # pixels, of a model whose card says nothing
+
 
 @torch.no_grad()
 def colorize(
-    model: TranslationModel, pixels: Float[Tensor, "1 3 h w"], *, render: int, saturation: float = 1.0, **how: Any
+    model: TranslationModel,
+    pixels: Float[Tensor, "1 3 h w"],
+    *,
+    render: int | None = None,
+    saturation: float = 1.0,
+    **how: Any,
 ) -> Float[Tensor, "1 3 h w"]:
     """The picture with the model's colours and its own luma, in [0, 1].
 
@@ -28,11 +35,12 @@ def colorize(
     Args:
         model: One that gives colours to gray pictures.
         pixels: The picture; colours of its own do not count.
-        render: In pixels.
+        render: In pixels. None: what the model's card says, else 384.
         saturation: Chroma is multiplied by it; what is learnt from few pictures is pale, the mean of all it might be.
         how: For :func:`~impasto.translation.apply.apply`.
     """
     size = size_of(pixels)
+    render = render or int(model.card.get("render", RENDER))
     small = pixels if max(size) <= render else resize(pixels, fit(size, render)).clamp(0, 1)
     given = apply(model, luma(small).expand(-1, 3, -1, -1), **how).clamp_(0, 1)
     chroma = resize((given - luma(given)).mul_(saturation), size)
