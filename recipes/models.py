@@ -111,7 +111,7 @@ ABOUT = {
     "superres-x4-real": "enlarges four times and invents the texture that seems to be missing",
     "restore-jpeg": "removes the blocks and rings of JPEG files of quality 8 to 60",
     "restore-photo": "removes noise and the traces of JPEG",
-    "colorize": "gives colours to gray pictures: warm skin, cool skies; elsewhere it stays pale",
+    "colorize": "gives colours to gray pictures: warm skin and stone, cool skies; paler than the truth",
     "remove-text": "removes text laid over a picture",
 }
 
