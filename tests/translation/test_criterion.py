@@ -13,14 +13,14 @@ from impasto.runs.options_file import validate
 from impasto.translation import criterion as room
 from impasto.translation.criterion import criterion
 from impasto.translation.options import EnhancementOptions
-from impasto.translation.training_recipe import recipe_of
+from impasto.translation.training_recipe import recipe_of, settled
 
 CPU = torch.device("cpu")
 
 
 def loss_of(**fields: Any) -> tuple[Any, dict[str, str]]:
     options = validate(EnhancementOptions, fields)
-    return criterion(options, recipe_of(options), CPU)
+    return criterion(settled(options, recipe_of(options)), CPU)
 
 
 @pytest.mark.parametrize("name", PIXEL_LOSSES)

@@ -1,17 +1,21 @@
 """Masks of whole folders: named after their pictures, gone on with, and made anew where they would be others."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import UsageError
 from impasto.images import Picture, write
 from impasto.translation.architectures import build
 from impasto.translation.masks import masked, read_labels
-from impasto.translation.model import TranslationModel, save
+from impasto.translation.model import TranslationModel, load, save
 from impasto.translation.segment import segment
 from impasto.translation.segment_folder import segment_folder
 
@@ -64,18 +68,35 @@ def test_what_is_done_is_skipped_until_it_would_be_another(
     assert statuses(streets, new_model(1), out, tile=16) == ["segmented", "segmented"]
 
 
-def test_a_mask_that_impasto_has_not_made_is_kept(
+def test_a_mask_that_was_mended_or_is_somebody_else_s_is_kept(
     streets: Path, tmp_path: Path, new_model: Callable[[int], Path]
 ) -> None:
-    model, mine = new_model(0), tmp_path / "masks/a.png"
+    mine, mended = tmp_path / "masks/a.png", tmp_path / "masks/in/b.png"
     mine.parent.mkdir()
     write(mine, Picture(torch.zeros(1, 3, 3, 3)))
-    before = mine.read_bytes()
-    (first, second) = segment_folder(streets, model, tmp_path / "masks")
-    assert (first.status, second.status) == ("failed", "segmented") and "was not made by impasto" in first.error
-    assert mine.read_bytes() == before
+    assert statuses(streets, new_model(0), tmp_path / "masks") == ["skipped", "segmented"]
+    with Image.open(mended) as image:
+        facts, better = PngInfo(), image.point(lambda label: 1 - label)
+        for name, text in image.info.items():  # an editor that keeps what it does not know
+            if isinstance(text, str):
+                facts.add_text(name, text)
+        better.save(mended, pnginfo=facts)
+    before = mine.read_bytes(), mended.read_bytes()
+    assert statuses(streets, new_model(1), tmp_path / "masks") == ["skipped", "skipped"]
+    assert before == (mine.read_bytes(), mended.read_bytes())
     with pytest.raises(UsageError, match="is where the pictures are"):
-        statuses(streets, model, streets)
+        statuses(streets, new_model(0), streets)
+
+
+def test_a_model_is_known_by_its_weights_alone(streets: Path, tmp_path: Path, new_model: Callable[[int], Path]) -> None:
+    model, out = new_model(0), tmp_path / "masks"
+    statuses(streets, model, out)
+    renamed = tmp_path / "other-name.safetensors"
+    shutil.copy(model, renamed)
+    assert statuses(streets, renamed, out) == ["skipped", "skipped"]
+    unknown = replace(load(model), sha256="")  # of a model in memory nobody knows whether it is the same
+    assert statuses(streets, unknown, out) == ["segmented", "segmented"]
+    assert statuses(streets, unknown, out) == ["segmented", "segmented"]
 
 
 def test_a_model_of_another_task_is_refused_before_any_work(streets: Path, tmp_path: Path) -> None:

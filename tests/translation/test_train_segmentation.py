@@ -263,7 +263,7 @@ def test_a_folder_that_nothing_can_be_learnt_from_is_one_line(how: str, words: s
         ({"blocks": 3}, "a U-Net has no blocks"),
         ({"init": "nowhere"}, "no model 'nowhere'"),
         ({"void": 300}, "void is 300"),
-        ({"factored": True}, "factored changes nothing of a unet network"),
+        ({"factored": True}, "--factored changes nothing of a unet network"),
     ],
     ids=str,
 )

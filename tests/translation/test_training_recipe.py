@@ -8,7 +8,7 @@ from impasto.errors import UsageError
 from impasto.runs.options_file import validate
 from impasto.translation import degrade
 from impasto.translation.options import EnhancementOptions
-from impasto.translation.training_recipe import recipe_of, steps_of
+from impasto.translation.training_recipe import recipe_of, settled, steps_of
 
 
 def test_steps_within_groups_are_steps_too() -> None:
@@ -53,3 +53,21 @@ def test_colours_are_learnt_from_gray_pictures() -> None:
     recipe_of(validate(EnhancementOptions, {"task": "colorize", "recipe": "noise:10 gray"}))
     with pytest.raises(UsageError, match="'jpeg:30' leaves colours"):
         recipe_of(validate(EnhancementOptions, {"task": "colorize", "recipe": "jpeg:30"}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "architecture", "loss"),
+    [
+        ({}, "light", "charbonnier"),
+        ({"recipe": "text"}, "unet", "mse"),
+        ({"recipe": "one-of(noise:20 | watermark) jpeg:60"}, "unet", "mse"),
+        ({"recipe": "text", "architecture": "light", "pixel_loss": "l1"}, "light", "l1"),
+        ({"task": "colorize"}, "unet", "charbonnier"),
+        ({"scale": 2, "recipe": "text down:2"}, "light", "mse"),
+    ],
+    ids=str,
+)
+def test_what_is_left_open_is_what_suits_the_recipe(fields: dict[str, Any], architecture: str, loss: str) -> None:
+    options = validate(EnhancementOptions, fields)
+    made = settled(options, recipe_of(options))
+    assert (made.architecture, made.pixel_loss) == (architecture, loss)

@@ -28,7 +28,8 @@ def segment(
     """Label every pixel of PICTURES by a model that `impasto train segment` made.
 
     Of several pictures and folders, masks go into the folder --out, which gets the same folders: what is done is
-    skipped, a bad file does not stop the others, and after a stop or a kill the same command goes on.
+    skipped, masks that were mended by hand are kept, a bad file does not stop the others, and after a stop or a kill
+    the same command goes on.
 
     Examples:
 

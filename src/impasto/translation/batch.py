@@ -42,6 +42,8 @@ def batch(
     make: Callable[[Path, Path, Progress], object],
     recipe: Callable[[list[Input]], Recipe],
     progress: Progress | None = None,
+    *,
+    keep: Callable[[Path], bool] = lambda place: False,
 ) -> Iterator[FolderItem]:
     """Work pictures, each into a file that carries its recipe.
 
@@ -54,6 +56,7 @@ def batch(
         make: Called with a picture, where its result goes, and what is told of the progress.
         recipe: How the result of these files is made.
         progress: Called with (part done of all, a few words).
+        keep: Whether what is at a result's place is to stay there, whatever it was made of.
 
     Yields:
         What became of each picture, in order.
@@ -74,7 +77,7 @@ def batch(
                 progress((number + part) / len(plan), f"{number + 1} of {len(plan)}, {name}, {words}")
 
         try:
-            if _is_done(place, source, recipe):
+            if (place.exists() and keep(place)) or _is_done(place, source, recipe):
                 yield FolderItem(source, place, "skipped")
                 continue
             tell(0, "reading")
@@ -104,7 +107,13 @@ def _is_done(place: Path, source: Path, recipe: Callable[[list[Input]], Recipe])
     except OSError as error:
         raise UsageError(f"{source} cannot be read: {error.strerror}") from error
 
-    def facts(of: Recipe) -> tuple[Any, ...]:
-        return of.verb, of.options, of.networks, [(one.role, one.sha256) for one in of.inputs]
+    content = {one.sha256 for one in now.inputs}
+    for one in made.inputs:
+        another = one.role == "content" and one.sha256 not in content
+        if another and (other := Path(one.path)).exists() and not other.samefile(source):
+            raise UsageError(f"{place} is there and was made of {other}: move it, or choose another --out")
 
-    return made.finished and facts(made) == facts(now)
+    def facts(of: Recipe) -> tuple[Any, ...]:
+        return of.verb, of.options, sorted(of.networks.values()), [(one.role, one.sha256) for one in of.inputs]
+
+    return made.finished and facts(made) == facts(now) and all(now.networks.values())  # a hash may not be known

@@ -10,30 +10,15 @@ from torch import Tensor
 
 from impasto import networks
 from impasto.errors import UsageError
-from impasto.losses.names import PixelLossName
 from impasto.losses.perceptual import FeatureLoss
 from impasto.losses.pixel import PIXEL_LOSSES
-from impasto.translation.degrade import Recipe
 from impasto.translation.options import EnhancementOptions
-from impasto.translation.training_recipe import writes_over
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
-def pixel_loss_of(options: EnhancementOptions, recipe: Recipe) -> PixelLossName:
-    """The one that is asked for; where none is, what suits the recipe.
-
-    Where a picture is written over, most pixels are right as they are. L1 and Charbonnier pull as hard at the slightest
-    change to these as at the letters, and the network stays where it begins, at the picture itself; squared errors see
-    the letters before all.
-    """
-    if options.pixel_loss != "auto":
-        return options.pixel_loss
-    return "mse" if writes_over(recipe) else "charbonnier"
-
-
 def criterion(
-    options: EnhancementOptions, recipe: Recipe, device: torch.device, download: Any = None
+    options: EnhancementOptions, device: torch.device, download: Any = None
 ) -> tuple[Criterion, dict[str, str]]:
     """The loss (output, target) → scalar, and the hash of the network that it asks, by name.
 
@@ -41,7 +26,7 @@ def criterion(
         UsageError: The network has no such taps.
         ImpastoError: Its weights cannot be had.
     """
-    pixels = PIXEL_LOSSES[pixel_loss_of(options, recipe)]
+    pixels = PIXEL_LOSSES["charbonnier" if options.pixel_loss == "auto" else options.pixel_loss]
     if not options.features and not options.gram:
         return pixels, {}
     network = networks.load(options.feature_network, weights=options.feature_weights, progress=download)

@@ -19,7 +19,6 @@ from impasto.translation.architectures.encoder import Encoder, depth_of, fill
 from impasto.translation.architectures.unet import UNet
 from impasto.translation.names import ArchitectureName
 from impasto.translation.options import EnhancementOptions, TranslationOptions
-from impasto.translation.training_recipe import recipe_of, writes_over
 
 log = logging.getLogger("impasto")
 
@@ -107,7 +106,8 @@ def require_used(options: TranslationOptions) -> None:
 
 def _idle(names: Sequence[str], where: str, other: str) -> UsageError:
     change, it = ("changes", "it") if len(names) == 1 else ("change", "them")
-    return UsageError(f"{' and '.join(names)} {change} nothing {where}: leave {it} out{other}")
+    flags = " and ".join(f"--{name.replace('_', '-')}" for name in names)
+    return UsageError(f"{flags} {change} nothing {where}: leave {it} out{other}")
 
 
 def _possible(options: TranslationOptions) -> tuple[ArchitectureName, ...]:
@@ -117,12 +117,10 @@ def _possible(options: TranslationOptions) -> tuple[ArchitectureName, ...]:
 
 
 def kind_of(options: TranslationOptions) -> ArchitectureName:
-    """The architecture; where it was left open, a U-Net for what needs to be recognised: colours, and letters."""
+    """The architecture, where it was left open the task's."""
     if options.architecture != "auto":
         return options.architecture
-    if not isinstance(options, EnhancementOptions) or options.task == "superres":
-        return "light"
-    return "unet" if options.task == "colorize" or writes_over(recipe_of(options)) else "light"
+    return "unet" if isinstance(options, EnhancementOptions) and options.task == "colorize" else "light"
 
 
 def make(

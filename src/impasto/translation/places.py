@@ -73,7 +73,7 @@ def places(names: Sequence[str], out: Path, suffix: str = ".png") -> list[Path]:
         place = path.with_suffix(own if suffix == "same" else suffix)
         if other := found.get(place):
             raise UsageError(
-                f"{other} and {name} would both become {out / place}: rename one, or take them one after the other"
+                f"{other} and {name} would both become {out / place}: rename one, or choose an --out for each"
             )
         found[place] = name
     return [out / place for place in found]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
@@ -28,6 +30,8 @@ from impasto.translation.model import TranslationModel, load
 from impasto.translation.pictures import on_white
 from impasto.translation.segment_options import SegmentOptions
 from impasto.translation.segmentation import coloured, palette
+
+_LABELS = "labels"  # the key in a PNG under which a hash of its labels stands
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,23 @@ class Segmented:
         image.putpalette((palette(len(self.classes)) * 255).round().to(torch.uint8).flatten().tolist())
         data, facts = BytesIO(), PngInfo()
         if self.recipe:
+            facts.add_text(_LABELS, _digest(self.labels.numpy()))
             facts.add_itxt("XML:com.adobe.xmp", to_xmp(self.recipe.model_dump_json(exclude_defaults=True)).decode())
         image.save(data, "PNG", pnginfo=facts)
         replace_file(path, data.getvalue())
+
+
+def mended(path: Path) -> bool:
+    """Whether the labels in a file are others than those that were written into it, or none of ours."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get(_LABELS) != _digest(np.asarray(image))
+    except OSError:
+        return False
+
+
+def _digest(labels: UInt8[np.ndarray, "h w"]) -> str:
+    return sha256(repr(labels.shape).encode() + labels.tobytes()).hexdigest()
 
 
 def require_png(path: Path | str) -> None:

@@ -11,7 +11,7 @@ from impasto.translation.apply import Progress
 from impasto.translation.batch import FolderItem, batch
 from impasto.translation.model import TranslationModel
 from impasto.translation.places import planned
-from impasto.translation.segment import loaded, recipe_of, segment
+from impasto.translation.segment import loaded, mended, recipe_of, segment
 from impasto.translation.segment_options import SegmentOptions
 
 
@@ -27,7 +27,7 @@ def segment_folder(
     """Label the pixels of all pictures below folders, and of single ones, into a folder, which gets the same folders.
 
     A mask has its picture's name, as `impasto train segment` wants it. What is done is skipped, as
-    :func:`~impasto.translation.batch.batch` says.
+    :func:`~impasto.translation.batch.batch` says, and so are masks that were mended by hand.
 
     >>> [item.status for item in segment_folder("streets", "runs/CAMVID", "masks")]  # doctest: +SKIP
     ['segmented', 'segmented', 'failed']
@@ -57,4 +57,5 @@ def segment_folder(
         lambda source, place, tell: segment(source, labels, options=how, progress=tell).save(place),
         lambda files: recipe_of(labels, how, files),
         progress,
+        keep=mended,
     )

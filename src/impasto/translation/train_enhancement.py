@@ -29,7 +29,7 @@ from impasto.translation.model import TranslationModel
 from impasto.translation.options import EnhancementOptions
 from impasto.translation.pairs import Batch, PairTask, validation_pairs
 from impasto.translation.pictures import Folder, Pictures, records, split, unchanged
-from impasto.translation.training_recipe import is_file, recipe_of
+from impasto.translation.training_recipe import is_file, recipe_of, settled
 from impasto.translation.work import Download, Prepared, Rows, TrainedModel, begin, require_stages, take_up
 
 VERB = "train-enhance"
@@ -67,10 +67,11 @@ def train_enhancement(
     """
     base = options.model_dump(exclude_unset=True) if options else {}
     options = validate(EnhancementOptions, base | fields)
+    recipe = recipe_of(options)
+    options = settled(options, recipe)
     require_used(options)
     source = Path(source)
     device = pick_device(options.device)
-    recipe = recipe_of(options)
     folder = split(source, options.valid, options.seed)
     return begin(
         _prepare(folder, recipe, options, device, download),
@@ -211,7 +212,7 @@ def _prepare(
     """The lesson, a new network for it, and the hashes of the networks that are asked or begun with."""
     module, architecture, encoders = make(options, scale=options.scale, download=download)
     require_stages(module, options, recipe.multiple)
-    loss, asked = criterion(options, recipe, device, download)
+    loss, asked = criterion(options, device, download)
     room = int(options.memory * 2**30)
     pictures = Pictures(folder.train, memory=room, zooms=options.zooms)
     valid = validation_pairs(Pictures(folder.valid, memory=1), recipe, options.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from impasto.errors import UsageError
 from impasto.training.stage import parse_stage
@@ -14,7 +15,7 @@ from impasto.translation.degrade.recipe import Group, Step
 from impasto.translation.options import EnhancementOptions
 
 PRESETS = {"restore": "jpeg-denoise", "colorize": "colorize"}
-_WRITES = {"text", "watermark", "stamp"}
+_WRITES = {"text", "watermark"}
 
 
 def recipe_of(options: EnhancementOptions) -> Recipe:
@@ -63,6 +64,23 @@ def writes_over(recipe: Recipe) -> bool:
     (True, False)
     """
     return any(step.operation in _WRITES for step in steps_of(recipe.steps))
+
+
+def settled(options: EnhancementOptions, recipe: Recipe) -> EnhancementOptions:
+    """The options with what they left open: a run holds what it is made of, whatever another version would choose.
+
+    A U-Net for what needs to be recognised, colours and letters, else the light network. Squared errors where pictures
+    are written over, and most pixels are right as they are: L1 and Charbonnier pull as hard at the slightest change to
+    these as at the letters, and the network stays where it begins, at the picture itself.
+    """
+    over = writes_over(recipe)
+    open_ones: dict[str, Any] = {}
+    if options.architecture == "auto":
+        seen = options.task == "colorize" or (options.task == "restore" and over)
+        open_ones["architecture"] = "unet" if seen else "light"
+    if options.pixel_loss == "auto":
+        open_ones["pixel_loss"] = "mse" if over else "charbonnier"
+    return options.model_copy(update=open_ones)
 
 
 def _require_effect(recipe: Recipe, side: int) -> None:

@@ -238,7 +238,8 @@ def _stages(
             events = lesson.adversarial(module, stage, before, state)
         else:
             groups = groups_of(module, stage.layers)
-            joins = len(groups) > 1 and any(earlier.layers == "decoder" for earlier in stages[:number])
+            learnt = options.init is not None or any(earlier.layers == "decoder" for earlier in stages[:number])
+            joins = len(groups) > 1 and learnt
             plan = _plan(options, stage, groups=len(groups), joins=joins, seed=options.seed + before)
             events = train(module, groups, lesson.task(stage, before), plan, device=device, begin_at=state)
         for event in events:

@@ -62,7 +62,7 @@ def draw_sheet(source: Path | str, *, options: GenerateOptions | None = None, **
     made = pictures(load_generator(source), options, device)
     recipe = Recipe(
         verb="generate",
-        options=options.model_dump(mode="json", exclude_defaults=True),
+        options=options.model_dump(mode="json", exclude_defaults=True, exclude={"device"}),
         inputs=(input_file("generator", source / MODEL if source.is_dir() else source),),
         made_with=circumstances(device),
     )
