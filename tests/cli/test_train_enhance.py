@@ -93,6 +93,7 @@ def test_flags_go_over_a_file_and_a_machine_is_told_in_json(photos: Path, capfd:
     assert facts.keys() == {"run", "model", "scores", "sheet", "seconds"} and facts["scores"] == {} and err == ""
     assert Path(facts["model"]).samefile("a/model.safetensors")
     asked = {"task", "scale", "stages", "width", "blocks", "seed", "clip", "icnr", "valid", "zooms", "crops"}
+    asked |= {"architecture", "pixel_loss"}  # what was left open, as it was decided
     assert load("a").card["options"].keys() == asked
 
 

@@ -117,7 +117,7 @@ def test_the_model_knows_its_task_its_recipe_and_what_it_was_asked(whole: Traine
     assert model.recipe == degrade.parse("noise:10-20 jpeg:40-90").to_json()
     assert model.architecture == {"kind": "light", "scale": 1, "icnr": True, "fold": 2, "width": 4, "blocks": 1}
     assert model.card["trained_on"] == "5 pictures, 2 for validation"
-    given = {"task", "scale", *HOW} - {"device"}
+    given = {"task", "scale", "architecture", "pixel_loss", *HOW} - {"device"}  # these two were left open, and decided
     assert model.card["options"].keys() == given, "what was given, not all there is, and nothing of the machine"
     assert model.card["validation"] == whole.scores and whole.scores.keys() == {"loss", "psnr", "ssim", "psnr_b"}
     assert model.sha256 == RunDirectory.open(whole.run).manifest["sha256"]
