@@ -139,5 +139,12 @@ def test_a_killed_folder_goes_on_where_it_was(files: Path, start: Callable[..., 
 
 
 def test_a_picture_that_is_not_there_is_one_line(files: Path, capsys: Output) -> None:
-    assert run(["segment", "nowhere.png", "--model", "seg.safetensors"]) == 2
-    assert capsys.readouterr().err == "impasto: nowhere.png does not exist: check the name\n"
+    for out in ([], ["--out", "masks"]):
+        assert run(["segment", "nowhere.png", "--model", "seg.safetensors", *out]) == 2
+        assert capsys.readouterr().err == "impasto: nowhere.png does not exist: check the name\n"
+
+
+def test_a_mask_is_not_made_again_and_that_is_said(files: Path, capsys: Output) -> None:
+    assert run(["segment", "street.png", "--model", "seg.safetensors", "--out", "labels.png"]) == 0
+    assert run(["rerun", "labels.png"]) == 2
+    assert "labels.png is a mask of `impasto segment`, which rerun does not make" in capsys.readouterr().err

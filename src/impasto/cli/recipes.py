@@ -190,6 +190,11 @@ def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Sile
             from impasto.translation import rerun as translation
 
             return translation.rerun(picture, recipe, search=search, progress=bar.part)
+        if recipe.verb == "segment":
+            raise UsageError(
+                f"{picture} is a mask of `impasto segment`, which rerun does not make: "
+                f"`impasto show {picture}` prints how it was made"
+            )
         if recipe.verb == "generate":
             from impasto.translation.gan.rerun import rerun_sheet
 

@@ -70,7 +70,7 @@ def _one(
     from impasto.translation.segment import require_png
     from impasto.translation.segment import segment as craft
 
-    if out:
+    if picture.exists() and out:
         require_png(out)
     out = checked_output(out, picture.parent, [picture], overlay, f"{picture.stem}-labels")
     with listener(voice) as show:

@@ -68,8 +68,10 @@ class Segmented:
         return with_legend(self.overlay(), self.share_words(), colours[numbers])
 
     def share_words(self) -> list[str]:
-        """The shares as they are told: ``road 41.3 %``."""
-        return [f"{name} {100 * share:.1f} %" for name, share in self.shares.items()]
+        """The shares as they are told: ``road 41.3 %``; of classes without names, ``class 3 41.3 %``."""
+        return [
+            f"{'class ' if name.isdigit() else ''}{name} {100 * share:.1f} %" for name, share in self.shares.items()
+        ]
 
     def save(self, path: Path | str) -> None:
         """Write the labels as a PNG with a palette: a mask such as `impasto train segment` learns from.
