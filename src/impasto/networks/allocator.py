@@ -18,7 +18,7 @@ def keep_freed_memory() -> bool:
     A network's activations are blocks of some megabytes, which glibc maps from the system and gives back at once, so
     that each layer waits for the system to zero its pages: two fifths of SqueezeNet's time on the machine where
     it was measured (benchmarks/features.py). The price is that the process stays as large as it was at its peak, so
-    it is for work on many small pictures; synthesis, which counts its memory, does not ask for it.
+    it is for work on many pictures or tiles of one size; synthesis, whose sizes change, does not ask for it.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.errors import ImpastoError
+from impasto.networks.allocator import keep_freed_memory
 from impasto.synthesis.memory import free_memory
 from impasto.translation.field import field_of
 from impasto.translation.footprint import footprint
@@ -32,6 +33,7 @@ GIB = 2**30
 BASE = 0.8 * GIB  # Python, torch and what reading and writing take
 FREE_SHARE = 0.8  # of what is free, this part is counted on
 SMALLEST_BUDGET = 0.25 * GIB
+HELD = 1.6  # times what a network needs at once, malloc keeps on a CPU, where blocks of many sizes come and go
 LARGEST_SIDE = 1024  # of automatic tiles, where the halo is small: larger ones would save little
 SMALLEST_SIDE = 16
 SMALL = 128 * 128  # pixels that fit in any case
@@ -103,6 +105,8 @@ def apply(
     torch.Size([1, 3, 40, 30])
     """
     device = device or pixels.device
+    if device.type == "cpu":
+        keep_freed_memory()  # a third of the time goes into giving it back and taking it again
     # channels last: on a CPU its convolutions take two thirds of the time
     module = _tried(lambda: model.module.to(device).to(memory_format=torch.channels_last).eval(), device)
     if module is None:
@@ -349,7 +353,7 @@ def _side(model: TranslationModel, pixels: Tensor, out: Tensor, memory: float, d
     free = free_memory(device) * FREE_SHARE
     if device.type != "cuda":
         free = min(free, memory * GIB - BASE - pixels.nbytes) - out.nbytes
-    budget = max(free, SMALLEST_BUDGET)
+    budget = max(free / (1 if device.type == "cuda" else HELD), SMALLEST_BUDGET)
     if takes.bytes(height * width) <= budget:
         return max(height, width)
     field = _tried(lambda: field_of(model.module, model.scale), device)
