@@ -139,7 +139,6 @@ def _batch(
 
 
 def _plan(content: Path, styles: tuple[Path, ...], options: StyleTransferOptions, voice: Voice) -> int:
-
     from impasto.synthesis.plan import plan as make_plan
 
     with listener(voice) as show:

@@ -150,7 +150,7 @@ def enhance(
 
         impasto train enhance photos/ --task superres --scale 2
         impasto train enhance photos/ --task restore --recipe "jpeg:10-60 noise:0-15"
-        impasto train enhance photos/ --recipe text --stages all:15@96*1e-3 all:5@160
+        impasto train enhance photos/ --recipe text --stages all:15@96 all:5@160
         impasto train enhance photos/ --task colorize --features 0.1
         impasto train enhance photos/ --scale 4 --init runs/X2 --features 0.1 --stages all:10 gan:2
 

@@ -352,8 +352,8 @@ def _side(model: TranslationModel, pixels: Tensor, out: Tensor, memory: float, d
         return SMALLEST_SIDE
     free = free_memory(device) * FREE_SHARE
     if device.type != "cuda":
-        free = min(free, memory * GIB - BASE - pixels.nbytes) - out.nbytes
-    budget = max(free / (1 if device.type == "cuda" else HELD), SMALLEST_BUDGET)
+        free = (min(free, memory * GIB - BASE - pixels.nbytes) - out.nbytes) / HELD
+    budget = max(free, SMALLEST_BUDGET)
     if takes.bytes(height * width) <= budget:
         return max(height, width)
     field = _tried(lambda: field_of(model.module, model.scale), device)

@@ -12,6 +12,7 @@ from impasto.translation import degrade
 from impasto.translation.degrade import Recipe
 from impasto.translation.degrade.operations import Range
 from impasto.translation.degrade.recipe import Group, Step
+from impasto.translation.make import kind_of
 from impasto.translation.options import EnhancementOptions
 
 PRESETS = {"restore": "jpeg-denoise", "colorize": "colorize"}
@@ -76,8 +77,7 @@ def settled(options: EnhancementOptions, recipe: Recipe) -> EnhancementOptions:
     over = writes_over(recipe)
     open_ones: dict[str, Any] = {}
     if options.architecture == "auto":
-        seen = options.task == "colorize" or (options.task == "restore" and over)
-        open_ones["architecture"] = "unet" if seen else "light"
+        open_ones["architecture"] = "unet" if options.task == "restore" and over else kind_of(options)
     if options.pixel_loss == "auto":
         open_ones["pixel_loss"] = "mse" if over else "charbonnier"
     return options.model_copy(update=open_ones)
