@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,20 @@ def browser() -> Iterator[Any]:
         found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """Waits for another process: ``wait_until(condition, log)``; what is in ``log``, a file, is told when it never came."""
+
+    def waiting(reached: Callable[[], bool], said: Path | None = None, *, seconds: float = 240) -> None:
+        deadline = time.monotonic() + seconds  # long: of a machine that does other things too
+        while not reached():
+            if time.monotonic() > deadline:
+                pytest.fail(f"it never came in {seconds:g} seconds: {said.read_text() if said else ''}")
+            time.sleep(0.002)
+
+    return waiting
 
 
 @pytest.fixture(scope="session")

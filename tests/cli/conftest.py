@@ -91,6 +91,7 @@ def start(server: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactor
             ask(module=module)
         said = tmp_path_factory.mktemp("said")
         out, err = said / "out", said / "err"
+        out.touch(), err.touch()  # it may be killed before it has opened them
         pid = ask(arguments=arguments, folder=os.getcwd(), out=str(out), err=str(err))
         return Command(pid, lambda: ask(wait=pid), out, err)
 

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,15 +114,14 @@ def test_ctrl_c_ends_the_batch_and_says_how_to_go_on(monkeypatch: pytest.MonkeyP
     assert [line.endswith("(was there)") for line in capsys.readouterr().out.splitlines()] == [True, False, False]
 
 
-def test_a_batch_that_was_stopped_goes_on_where_it_was(start: Callable[..., Any]) -> None:
+def test_a_batch_that_was_stopped_goes_on_where_it_was(
+    start: Callable[..., Any], wait_until: Callable[..., None]
+) -> None:
     for number in range(40):
         os.link("a.png", f"copy{number}.png")
     names = [f"copy{number}.png" for number in range(40)]
     process = start("stylize", *names, "--style", "paint.png", "--out", "out", *FAST)
-    deadline = time.monotonic() + 60
-    while not Path("out/copy2-paint.png").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(Path("out/copy2-paint.png").exists, process.err)
     process.kill(signal.SIGKILL)
     process.wait()
     done = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("*.png")}

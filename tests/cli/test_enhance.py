@@ -1,7 +1,6 @@
 """impasto enhance and impasto models, from the command line."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,14 +85,15 @@ def test_a_folder_goes_into_a_folder_and_is_gone_on_with(folder: Path, capsys: O
     assert told["enhanced"] == 2 and told["items"][0]["out"] == "jpegs/a.jpg" and told["finished"] is True
 
 
-def test_a_killed_batch_goes_on_where_it_was(start: Callable, folder: Path, shipped: dict[str, Path]) -> None:
+def test_a_killed_batch_goes_on_where_it_was(
+    start: Callable, wait_until: Callable[..., None], folder: Path, shipped: dict[str, Path]
+) -> None:
     (folder / "many").mkdir()
     for number in range(12):
         write(folder / f"many/{number:02}.png", Picture(torch.rand(1, 3, 60, 60)))
     command = ["enhance", "many", "--out", "large", "--model", str(shipped["superres-x4"]), "--json"]
     running = start(*command, imports=("impasto.translation.enhance_folder",))
-    while len(list(Path("large").glob("*.png"))) < 3:
-        time.sleep(0.01)
+    wait_until(lambda: len(list(Path("large").glob("*.png"))) >= 3, running.err)
     running.kill()
     running.wait()
     whole = {path: path.stat().st_mtime_ns for path in Path("large").glob("*.png")}

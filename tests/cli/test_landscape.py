@@ -1,7 +1,6 @@
 """impasto landscape: flags, files, JSON, errors in one line, and SIGKILL."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,16 +77,14 @@ def test_errors_are_one_line(trained: Path, arguments: list[str], line: str, cap
 
 
 def test_killed_and_called_again_it_gives_the_same_surface(
-    trained: Path, folder: Path, start: Callable[..., object]
+    trained: Path, folder: Path, start: Callable[..., object], wait_until: Callable[..., None]
 ) -> None:
     def begin(out: str) -> object:
         return start("landscape", str(trained), "--points", "61", "--pictures", "16", "--out", out, imports=HEAVY)
 
     kept = folder / "killed" / "points-0.safetensors"
     command = begin("killed")
-    until = time.monotonic() + 60
-    while time.monotonic() < until and not kept.exists():
-        time.sleep(0.02)
+    wait_until(kept.exists, command.err)  # type: ignore[attr-defined]
     command.kill()  # type: ignore[attr-defined]
     command.wait()  # type: ignore[attr-defined]
     if (folder / "killed" / "surface.json").exists():

@@ -138,26 +138,30 @@ def test_a_directory_that_is_used_is_refused(what: str, capsys: Output) -> None:
 
 @pytest.mark.parametrize("craft", CRAFTS)
 def test_a_run_that_is_killed_again_and_again_makes_the_same_picture(
-    craft: str, start: Callable[..., Any], folder: Path
+    craft: str, start: Callable[..., Any], wait_until: Callable[..., None], folder: Path
 ) -> None:
     whole = make_in_run(CRAFTS[craft](), "whole", every=0)
     begun(craft, steps=1)
-    chance = random.Random(craft)
-    kills = 0
-    for _ in range(30):
+    chance, log = random.Random(craft), Path("run/metrics.jsonl")
+
+    def finished() -> bool:
+        return RunDirectory.open("run").status == "finished"
+
+    for number in range(12):
+        before = log.read_bytes()
         process = start("resume", "run")
-        time.sleep(chance.uniform(0.05, 0.35))
+        if number % 2 == 0:  # after a step, or at any moment from the process's first on
+            wait_until(lambda before=before: log.read_bytes() != before or finished(), process.err)
+        time.sleep(chance.uniform(0, 0.1))
         process.kill()
         code, _, err = process.wait()
-        if code != -signal.SIGKILL:
-            # or the last kill came when all was done, and only the process was not yet gone
-            assert code == 0 or (kills and "is finished" in err), err
-            break
-        kills += 1
+        assert code == -signal.SIGKILL or finished(), err
         assert read("out.png").pixels.isfinite().all(), "the picture is whole at any moment"
+        if finished():
+            break
     else:
         assert run(["resume", "run"]) == 0
-    assert kills >= 2
+    assert number >= 2
     assert torch.equal(read("out.png").pixels, read("whole/picture.png").pixels)
     assert Path("run/metrics.jsonl").read_bytes() == Path("whole/metrics.jsonl").read_bytes()
     assert json.loads(read_recipe("out.png") or "")["losses"] == whole.losses
@@ -213,13 +217,12 @@ def test_a_picture_is_written_once(folder: Path, monkeypatch: pytest.MonkeyPatch
 # Interrupted
 
 
-def test_ctrl_c_writes_the_best_picture_and_resuming_finishes_it(start: Callable[..., Any], folder: Path) -> None:
+def test_ctrl_c_writes_the_best_picture_and_resuming_finishes_it(
+    start: Callable[..., Any], wait_until: Callable[..., None], folder: Path
+) -> None:
     options = ["--size", "200", "--steps", "30", "--out", "out.png"]
     process = start("stylize", "photo.png", "painting.png", *options, "--run", "run")
-    deadline = time.monotonic() + 60
-    while not Path("run/metrics.jsonl").exists():
-        assert time.monotonic() < deadline, "it never began"
-        time.sleep(0.01)
+    wait_until(Path("run/metrics.jsonl").exists, process.err)
     process.kill(signal.SIGINT)
     code, out, err = process.wait()
     assert code == 1 and err == "impasto: interrupted: this is the picture so far\n" and out.startswith("out.png")

@@ -197,7 +197,7 @@ def test_a_picture_that_has_gone_is_named(photos: Path, capsys: Output) -> None:
 
 
 def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(
-    photos: Path, start: Callable[..., Any]
+    photos: Path, start: Callable[..., Any], wait_until: Callable[..., None]
 ) -> None:
     """Two sizes in two stages, four steps in an epoch; a checkpoint at every step."""
     fields = {
@@ -213,17 +213,18 @@ def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(
         train_enhancement(photos, run="run", every=0, progress=stop, **fields)
     chance, log = random.Random(0), Path("run/metrics.jsonl")
     kills = 0
-    while RunDirectory.open("run").status != "finished":
+
+    def finished() -> bool:
+        return RunDirectory.open("run").status == "finished"
+
+    while not finished():
         process = start("resume", "run", imports=HEAVY)
         goal = log.read_bytes().count(b"\n") + chance.randint(1, 3)
-        deadline = time.monotonic() + 120
-        while log.read_bytes().count(b"\n") < goal and RunDirectory.open("run").status != "finished":
-            assert time.monotonic() < deadline, process.err.read_text()
-            time.sleep(0.001)
+        wait_until(lambda goal=goal: log.read_bytes().count(b"\n") >= goal or finished(), process.err)
         time.sleep(chance.uniform(0, 0.05))
         process.kill()
         code, _, err = process.wait()
-        assert code == -signal.SIGKILL or RunDirectory.open("run").status == "finished", err
+        assert code == -signal.SIGKILL or finished(), err
         kills += 1
     assert kills >= 3
     assert same("run", "whole")

@@ -118,7 +118,9 @@ def test_a_folder_without_masks_is_one_line(toys: Path, capsys: Output) -> None:
     assert "has no images and masks folders" in refused(capsys, "train", "segment", str(toys / "train/images"), *QUICK)
 
 
-def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(toys: Path, start: Callable[..., Any]) -> None:
+def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(
+    toys: Path, start: Callable[..., Any], wait_until: Callable[..., None]
+) -> None:
     fields = {
         "width": 4, "size": 32, "batch_size": 2, "crops": 2, "device": "cpu", "void": 9, "valid": 0.3, "average": 0.9,
         "stages": ("decoder:1", "all:2"), "zooms": (0.75, 1.0), "encoder": "pocket",
@@ -132,17 +134,18 @@ def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(toys: P
         train_segmentation(toys, run="run", every=0, progress=stop, **fields)
     chance, log = random.Random(1), Path("run/metrics.jsonl")
     kills = 0
-    while RunDirectory.open("run").status != "finished":
+
+    def finished() -> bool:
+        return RunDirectory.open("run").status == "finished"
+
+    while not finished():
         process = start("resume", "run", imports=HEAVY)
         goal = log.read_bytes().count(b"\n") + chance.randint(1, 4)
-        deadline = time.monotonic() + 120
-        while log.read_bytes().count(b"\n") < goal and RunDirectory.open("run").status != "finished":
-            assert time.monotonic() < deadline, process.err.read_text()
-            time.sleep(0.001)
+        wait_until(lambda goal=goal: log.read_bytes().count(b"\n") >= goal or finished(), process.err)
         time.sleep(chance.uniform(0, 0.05))
         process.kill()
         code, _, err = process.wait()
-        assert code == -signal.SIGKILL or RunDirectory.open("run").status == "finished", err
+        assert code == -signal.SIGKILL or finished(), err
         kills += 1
     assert kills >= 2
     mine, its = (load_file(Path(name, "model.safetensors")) for name in ("run", "whole"))

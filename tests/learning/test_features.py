@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -403,15 +402,13 @@ features.features(rows, networks.load("pocket"), ["relu2_1"], preprocessing=Prep
 
 
 def test_a_killed_computation_goes_on_from_its_last_shard(
-    folder: Path, network: Network, cache: Path, tmp_path: Path, run_through: list[int]
+    folder: Path, network: Network, cache: Path, tmp_path: Path, run_through: list[int], wait_until: Callable[..., None]
 ) -> None:
     rows = scanned(folder)
     (tmp_path / "rows.json").write_text(json.dumps(rows.table.to_pylist()))
     command = [sys.executable, "-c", KILLED, str(tmp_path / "rows.json"), str(cache), str(folder)]
     with subprocess.Popen(command) as process:
-        deadline = time.monotonic() + 60
-        while len(list(cache.rglob("*.safetensors"))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: len(list(cache.rglob("*.safetensors"))) >= 2)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     left = planned_bytes(rows, network, [TAP], preprocessing=SIZE, cache=cache) // (64 * 2)

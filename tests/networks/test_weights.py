@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,13 +147,6 @@ def start_fetch(file: WeightsFile) -> subprocess.Popen[str]:
     code = "import sys; from impasto.networks.weights import *; print(fetch(WeightsFile(*sys.argv[1:])))"
     command = [sys.executable, "-c", code, file.name, file.url, file.sha256]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 # Downloading
@@ -479,11 +472,13 @@ def test_of_two_processes_one_downloads_and_both_have_it(site: Site, file: Weigh
     assert len(site.gets) == 1
 
 
-def test_a_killed_download_is_continued_by_the_next_process(site: Site, file: WeightsFile) -> None:
+def test_a_killed_download_is_continued_by_the_next_process(
+    site: Site, file: WeightsFile, wait_until: Callable[..., None]
+) -> None:
     site.pause = 0.05
     process = start_fetch(file)
     part = file.path.with_name("net.pth.part")
-    wait_for(lambda: part.exists() and part.stat().st_size > 50_000)
+    wait_until(lambda: part.exists() and part.stat().st_size > 50_000)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     have = part.stat().st_size

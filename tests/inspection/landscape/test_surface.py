@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -159,19 +159,15 @@ np.save(sys.argv[4], found["loss"])
 """
 
 
-def test_killed_and_called_again_it_gives_the_same_surface(tmp_path: Path) -> None:
+def test_killed_and_called_again_it_gives_the_same_surface(tmp_path: Path, wait_until: Callable[..., None]) -> None:
     def command(kept: str, seconds: float, out: str, key: str = "a") -> list[str]:
         return [sys.executable, "-c", WORK, str(tmp_path / kept), str(seconds), key, str(tmp_path / out)]
 
     straight = subprocess.run(command("one", 0, "one.npy"), capture_output=True, text=True, check=True)
     assert straight.stdout.split() == ["36"]
     kept = tmp_path / "two"
-    with subprocess.Popen(command("two", 0.02, "two.npy"), stdout=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not (
-            kept.exists() and int(checkpoints.load(kept).tensors["done"].sum()) > 7
-        ):
-            time.sleep(0.01)
+    with subprocess.Popen(command("two", 0.05, "two.npy"), stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: kept.exists() and int(checkpoints.load(kept).tensors["done"].sum()) > 7)
         os.kill(process.pid, signal.SIGKILL)
     done = int(checkpoints.load(kept).tensors["done"].sum())
     assert 7 < done < 36
