@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.cli.terminal import Voice, complain, first_process, say
 from impasto.errors import UsageError
 from impasto.runs.bar import ProgressBar, Silence
-from impasto.runs.options_file import Options, read_options, validate
+from impasto.runs.options_file import Options, merge, read_options
 
 if TYPE_CHECKING:
     from impasto.synthesis.session import SynthesisResult
@@ -26,8 +26,7 @@ def shown_default(value: object) -> Any:
 
 def chosen(model: type[Options], file: Path | None, flags: Options) -> Options:
     """The options of a file, if there is one, with the flags over them."""
-    values = read_options(model, file) if file else {}
-    return validate(model, values | flags.model_dump(exclude_unset=True))
+    return merge(model, read_options(model, file) if file else None, flags)
 
 
 def listener(voice: Voice) -> ProgressBar | Silence:

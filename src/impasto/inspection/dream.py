@@ -24,7 +24,7 @@ from impasto.inspection.recipe import recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, Recipe, input_file
 
 LARGEST_DEFAULT = 1024
@@ -99,10 +99,8 @@ def dream(
         UsageError: An unreadable picture, an unknown network or unit, or an option out of bounds.
         ImpastoError: The weights cannot be had.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    if isinstance(network, str):
-        base["network"] = network
-    options = validate(DreamOptions, base | fields)
+    named = {"network": network} if isinstance(network, str) else {}
+    options = merge(DreamOptions, options, named, fields)
     inputs: list[Input] = []
     photograph = _read(image, "content", inputs)
     of = subject(network or options.network, options.weights, options.device, download)

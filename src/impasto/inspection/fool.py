@@ -22,7 +22,7 @@ from impasto.inspection.recipe import class_named, picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 
 LOSSLESS = (".png", ".tif", ".tiff")
@@ -151,10 +151,9 @@ def fool(
             no classifier, or one that has no other class; a target that the picture is taken for already.
         ImpastoError: The weights cannot be had.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
     named: dict[str, Any] = {"network": network} if isinstance(network, str) else {}
     named |= {} if target is None else {"target": target}
-    chosen = validate(FoolOptions, base | named | fields)
+    chosen = merge(FoolOptions, options, named, fields)
     say = progress or (lambda done, words: None)
     victim = subject(
         network if isinstance(network, Network) else chosen.network, chosen.weights, chosen.device, download

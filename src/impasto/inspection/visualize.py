@@ -25,7 +25,7 @@ from impasto.inspection.render import Rendering, render
 from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import Unit, has_positions, name_of
 from impasto.networks import Network, Taps
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 
 COLUMNS = 8
@@ -137,10 +137,8 @@ def visualize(
         UsageError: An unknown network or unit, or an option out of bounds.
         ImpastoError: The weights cannot be had.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    if isinstance(network, str):
-        base["network"] = network
-    options = validate(VisualizationOptions, base | fields)
+    named = {"network": network} if isinstance(network, str) else {}
+    options = merge(VisualizationOptions, options, named, fields)
     if wrong := [unit for unit in units if not isinstance(unit, str | Objective)]:
         raise UsageError(f"{wrong[0]!r} is no unit: give TAP:NUMBER as a string, or an objective")
     if not units:

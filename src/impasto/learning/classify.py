@@ -21,7 +21,7 @@ from impasto.networks.weights import sha256_of
 from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge, validate
 from impasto.runs.progress import Listen
 from impasto.training.stage import parse_stage
 
@@ -62,8 +62,7 @@ def classify(
         UsageError: An option out of bounds, or data that no classifier can be learnt of; nothing is begun then.
         ImpastoError: The weights cannot be had, a full disk; the run can be resumed.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(ClassifierOptions, base | fields)
+    options = merge(ClassifierOptions, options, fields)
     source = Path(source)
     tell = teller(progress, 0.0, READING)
     data = prepare(read_data(source, progress=tell), options)

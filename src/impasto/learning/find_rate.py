@@ -15,7 +15,7 @@ from impasto.learning.scan import read_data
 from impasto.learning.stages import begin, find
 from impasto.learning.work import teller
 from impasto.networks.device import pick_device
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.progress import Listen
 from impasto.training.finder import Found
 
@@ -45,8 +45,7 @@ def find_rate(
     Raises:
         UsageError: As :func:`impasto.classify`; or there is no such stage.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(ClassifierOptions, base | fields)
+    options = merge(ClassifierOptions, options, fields)
     if not 0 <= stage < len(options.stages):
         raise UsageError(f"there is no stage {stage}: there are {len(options.stages)}, counted from 0")
     tell = teller(progress, 0.0, 1.0)

@@ -37,7 +37,7 @@ from impasto.learning.tasks import Criterion, Truth, measured
 from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.device import pick_device
 from impasto.runs.directory import RunDirectory
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge, validate
 
 FOLDER = "landscape"
 BATCH = 128  # pictures that go through the network at once
@@ -89,8 +89,7 @@ def landscape(
         UsageError: No finished run of a classifier, no snapshots for a trajectory, two runs that do not fit.
         ImpastoError: The disk is full; what was done before is kept.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(LandscapeOptions, base | fields)
+    options = merge(LandscapeOptions, options, fields)
     runs = [require_classifier(run)] + ([require_classifier(options.compare)] if options.compare else [])
     if options.compare and options.directions not in ("random", "trajectory"):
         raise UsageError("--compare draws two runs apart, and --directions RUN leads from one to the other: leave one")

@@ -21,7 +21,7 @@ from filelock import FileLock
 from impasto.errors import ImpastoError, UsageError
 
 Answer = TypeVar("Answer")
-Progress = Callable[[int, int | None], object]
+Download = Callable[[int, int | None], object]  # is told (bytes done, bytes in all, where known) of a file on its way
 
 # Seconds before each further try; as many tries in a row may bring nothing new.
 PATIENCE = (0.5, 1.0, 2.0, 4.0)
@@ -61,7 +61,7 @@ class WeightsFile:
         return home() / "weights" / self.name
 
 
-def fetch(file: WeightsFile, *, progress: Progress | None = None, offline: bool | None = None) -> Path:
+def fetch(file: WeightsFile, *, progress: Download | None = None, offline: bool | None = None) -> Path:
     """The path of the cached file, verified; it is downloaded first if it is not there.
 
     A cut download is continued, within this call or by the next one, be it after a kill. Of several processes
@@ -173,7 +173,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _download(file: WeightsFile, progress: Progress) -> None:
+def _download(file: WeightsFile, progress: Download) -> None:
     """Bring the whole, right file under its final name, or leave nothing there."""
     part = file.path.with_name(f"{file.name}.part")
     mirror = os.environ.get("IMPASTO_MIRROR")
@@ -191,7 +191,7 @@ def _download(file: WeightsFile, progress: Progress) -> None:
     _remember(file.path, file.path.stat(), sha256)
 
 
-def _bring(client: httpx.Client, url: str, file: WeightsFile, part: Path, progress: Progress) -> str:
+def _bring(client: httpx.Client, url: str, file: WeightsFile, part: Path, progress: Download) -> str:
     """Complete the part with one request, and return its sha256 if that is the file's."""
     continued = _receive(client, url, file, part, progress)
     sha256, size = sha256_of(part), _length(part)
@@ -206,7 +206,7 @@ def _bring(client: httpx.Client, url: str, file: WeightsFile, part: Path, progre
     )
 
 
-def _receive(client: httpx.Client, url: str, file: WeightsFile, part: Path, progress: Progress) -> bool:
+def _receive(client: httpx.Client, url: str, file: WeightsFile, part: Path, progress: Download) -> bool:
     """Request what is missing of the part and append it; True if something was there before."""
     have = _length(part)
     if have and have == file.size:

@@ -25,6 +25,22 @@ def validate(model: type[Options], values: Mapping[str, Any]) -> Options:
         raise UsageError("; ".join(describe(problem, model) for problem in error.errors())) from error
 
 
+def merge(model: type[Options], *layers: BaseModel | Mapping[str, Any] | None) -> Options:
+    """The model with the values of these layers, the later over the earlier: of options, those that were given.
+
+    >>> from impasto.synthesis.options import TextureOptions
+    >>> merge(TextureOptions, TextureOptions(size="512", steps=300), {"steps": 20}).steps
+    20
+
+    Raises:
+        UsageError: As :func:`validate`.
+    """
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values |= layer.model_dump(exclude_unset=True) if isinstance(layer, BaseModel) else layer or {}
+    return validate(model, values)
+
+
 def read_options(model: type[Options], path: Path) -> dict[str, Any]:
     """What a YAML file says of the model's fields, validated; for laying flags over it.
 

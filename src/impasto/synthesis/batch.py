@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import read_recipe, require_format
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe, input_file, parse
 from impasto.synthesis.calibration import Fitted
 from impasto.synthesis.options import StyleTransferOptions
@@ -71,8 +71,7 @@ def stylize_batch(
         ImpastoError: The folder cannot be made, or one of several processes has failed.
         KeyboardInterrupt: An interrupt (Ctrl-C); the picture that it interrupts is not written.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(StyleTransferOptions, base | fields)
+    options = merge(StyleTransferOptions, options, fields)
     if not contents or not styles:
         raise UsageError("a batch needs photographs and a painting")
     folder = Path(out)

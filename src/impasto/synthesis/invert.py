@@ -15,7 +15,7 @@ from impasto.images import Picture
 from impasto.images.resize import fit, resize, size_of
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.content_targets import ContentTargets
 from impasto.synthesis.initial import noise
@@ -70,8 +70,7 @@ def invert(
         UsageError: An option out of bounds, a file that is not a picture, an unknown network or tap.
         ImpastoError: The weights cannot be had, or the memory.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(InversionOptions, base | fields)
+    options = merge(InversionOptions, options, fields)
     with listening(progress, download) as (progress, download):
         craft = prepare(image, options, download)
         return carry_out(craft, progress=progress, preview=preview, run=run, out=out)
@@ -157,8 +156,7 @@ def inversion_sheet(
         Rows of (label, picture) for :func:`impasto.images.contact_sheet.contact_sheet`, two for each start, five
         columns.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    checked = validate(InversionOptions, {"size": SHEET_SIZE} | base | fields)
+    checked = merge(InversionOptions, {"size": SHEET_SIZE}, options, fields)
     network = networks.load(checked.network, weights=checked.weights)
     taps = ["pixels", *(name for name in network.aliases if name.startswith("relu"))]
     taps = taps if len(taps) > 1 else ["pixels", *network.style_taps]

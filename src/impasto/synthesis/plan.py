@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from impasto.images import Picture
 from impasto.images.resize import fit
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.synthesis import stylize
 from impasto.synthesis.memory import GIB, Layout
 from impasto.synthesis.options import StyleTransferOptions
@@ -92,8 +92,7 @@ def plan(
         UsageError: What `stylize` would refuse.
         ImpastoError: It would not fit.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(StyleTransferOptions, base | fields)
+    options = merge(StyleTransferOptions, options, fields)
     one = isinstance(styles, str | Picture) or not isinstance(styles, Sequence)
     return plan_of(stylize.prepare(content, [styles] if one else styles, options, download))  # type: ignore[list-item, arg-type]
 

@@ -18,7 +18,7 @@ from impasto.images.colour import keep_colours, match_colours, match_histograms
 from impasto.images.resize import fit, resize, size_of
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.calibration import Fitted, Style, style_transfer_objective
 from impasto.synthesis.initial import initial
@@ -79,8 +79,7 @@ def stylize(
             another size.
         ImpastoError: The weights cannot be had, or the memory.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(StyleTransferOptions, base | fields)
+    options = merge(StyleTransferOptions, options, fields)
     with listening(progress, download) as (progress, download):
         one = isinstance(styles, Path | str | Picture)
         craft = prepare(content, [styles] if one else styles, options, download, fitted)  # type: ignore[list-item, arg-type]

@@ -11,7 +11,7 @@ from torch import Tensor
 from impasto import networks
 from impasto.losses.names import StyleLossName
 from impasto.networks import Network
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.synthesis.calibration import Fitted
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.preparation import Source, read_input
@@ -55,9 +55,7 @@ def sweep(
     Raises:
         UsageError: As :func:`stylize`.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    values: dict[str, Any] = {"size": SIZE} | base | fields
-    checked = validate(StyleTransferOptions, values)
+    checked = merge(StyleTransferOptions, {"size": SIZE}, options, fields)
     photo = read_input("content", content, [])
     pictures = [read_input("style", style, []) for style in styles]
     shown = [("content", photo.pixels), *(("style", picture.pixels) for picture in pictures)]
@@ -65,7 +63,7 @@ def sweep(
 
     def painted(label: str, changes: dict[str, Any]) -> SynthesisResult:
         listener = progress(label) if progress else None
-        here = validate(StyleTransferOptions, values | changes)
+        here = merge(StyleTransferOptions, checked, changes)
         return stylize(photo, pictures, options=here, progress=listener, fitted=fitted)
 
     made = cells((label, painted(label, changes)) for label, changes in _changes(what, checked))

@@ -17,7 +17,7 @@ from impasto.images import Picture
 from impasto.images.resize import resize, size_of
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.calibration import Style, style_terms
 from impasto.synthesis.initial import noise
@@ -70,8 +70,7 @@ def texture(
         UsageError: An option out of bounds, a file that is not a picture, a tileable size that no stride divides.
         ImpastoError: The weights cannot be had, or the memory.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(TextureOptions, base | fields)
+    options = merge(TextureOptions, options, fields)
     with listening(progress, download) as (progress, download):
         one = isinstance(styles, Path | str | Picture)
         craft = prepare([styles] if one else styles, options, download)  # type: ignore[list-item, arg-type]

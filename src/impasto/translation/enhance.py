@@ -20,7 +20,7 @@ from impasto.images.strips import strips
 from impasto.images.write import FORMATS
 from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, Recipe, input_file
 from impasto.translation.apply import Progress, apply
 from impasto.translation.apply_options import KEPT_OUT
@@ -102,8 +102,7 @@ def enhance(
         UsageError: The picture cannot be read, there is no such model, or it does something else.
         ImpastoError: There is not enough memory.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(EnhanceOptions, base | fields)
+    options = merge(EnhanceOptions, options, fields)
     if not isinstance(source, Picture) and Path(source).is_dir():
         raise UsageError(f"{source} is a folder: impasto.translation.enhance_folder.enhance_folder takes it whole")
     chosen = chosen or choose(options)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.images import require_format
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.translation.apply import Progress
 from impasto.translation.batch import FolderItem, batch
 from impasto.translation.choice import choose
@@ -49,8 +49,7 @@ def enhance_folder(
         UsageError: Bad options, no pictures, or no such model: before any work.
         ImpastoError: The folder cannot be made.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    how = validate(EnhanceOptions, base | fields)
+    how = merge(EnhanceOptions, options, fields)
     if suffix != "same":
         require_format(f"a{suffix}")
     plan = planned(sources, out, suffix)

@@ -21,7 +21,7 @@ from impasto.images.recipe import to_xmp
 from impasto.images.replace import replace_file
 from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, Recipe, input_file
 from impasto.translation.apply import Progress, apply
 from impasto.translation.apply_options import KEPT_OUT
@@ -138,8 +138,7 @@ def segment(
         UsageError: The picture cannot be read, or the model does something else.
         ImpastoError: There is not enough memory.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(SegmentOptions, base | fields)
+    options = merge(SegmentOptions, options, fields)
     model = loaded(model)
     files: list[Input] = []
     if not isinstance(picture, Picture):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.translation.apply import Progress
 from impasto.translation.batch import FolderItem, batch
 from impasto.translation.model import TranslationModel
@@ -47,8 +47,7 @@ def segment_folder(
         UsageError: Bad options, no pictures, or no such model: before any work.
         ImpastoError: The folder cannot be made.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    how = validate(SegmentOptions, base | fields)
+    how = merge(SegmentOptions, options, fields)
     plan = planned(sources, out)
     labels = loaded(model)
     yield from batch(

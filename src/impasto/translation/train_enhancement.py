@@ -18,7 +18,7 @@ from impasto.networks.device import pick_device
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.progress import Listen
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
@@ -65,8 +65,7 @@ def train_enhancement(
         UsageError: An option out of bounds, a recipe that is none, a folder without pictures; nothing is begun then.
         ImpastoError: The weights cannot be had, a full disk; the run can be resumed.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(EnhancementOptions, base | fields)
+    options = merge(EnhancementOptions, options, fields)
     recipe = recipe_of(options)
     options = settled(options, recipe)
     require_used(options)

@@ -18,7 +18,7 @@ from impasto.networks.device import pick_device
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.progress import Listen
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
@@ -84,8 +84,7 @@ def train_segmentation(
         UsageError: An option out of bounds, or a picture without a mask; nothing is begun then.
         ImpastoError: The weights cannot be had, a full disk; the run can be resumed.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(SegmentationOptions, base | fields)
+    options = merge(SegmentationOptions, options, fields)
     require_used(options)
     source = Path(source)
     device = pick_device(options.device)

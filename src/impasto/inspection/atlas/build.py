@@ -28,7 +28,7 @@ from impasto.inspection.folder.pictures import find_pictures
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network
 from impasto.networks.device import pick_device
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 
 log = logging.getLogger("impasto")
 
@@ -94,9 +94,8 @@ def atlas(
             else.
         ImpastoError: The weights cannot be had, the disk is full, or a worker process died.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
     named = {"network": network} if isinstance(network, str) else {}
-    options = validate(AtlasOptions, base | named | fields)
+    options = merge(AtlasOptions, options, named, fields)
     tell: Tell = progress or (lambda _done, _words: None)
     folder = find_pictures(images)
     device = str(pick_device(options.device))

@@ -29,7 +29,7 @@ from impasto.inspection.subject import Download, subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
 from impasto.networks.gates import Gates
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 
 
@@ -156,9 +156,8 @@ def explain(
             that is no classifier, a method that does not suit it.
         ImpastoError: The weights cannot be had, or give numbers that are none.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
     named = {"network": network} if isinstance(network, str) else {}
-    chosen = validate(ExplainOptions, base | named | fields)
+    chosen = merge(ExplainOptions, options, named, fields)
     say = progress or (lambda done, words: None)
     subject_ = subject(
         network if isinstance(network, Network) else chosen.network, chosen.weights, chosen.device, download

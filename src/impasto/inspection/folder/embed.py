@@ -17,7 +17,7 @@ from impasto.inspection.progress import Progress
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network
 from impasto.networks.taps import PIXELS
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +69,8 @@ def embed(
         UsageError: No such folder, network or tap, fewer than 4 pictures, or UMAP is asked for and not installed.
         ImpastoError: The weights cannot be had.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    if isinstance(network, str):
-        base["network"] = network
-    options = validate(EmbeddingOptions, base | fields)
+    named = {"network": network} if isinstance(network, str) else {}
+    options = merge(EmbeddingOptions, options, named, fields)
     tell = progress or (lambda _done, _words: None)
     held = find_pictures(folder, options.most)
     of = subject(network or options.network, options.weights, options.device, download)

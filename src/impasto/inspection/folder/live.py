@@ -32,7 +32,7 @@ from impasto.networks import Network, Taps
 from impasto.networks.geometry import TapGeometry
 from impasto.networks.hooks import at_rest, hooked
 from impasto.networks.taps import OUTPUT
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 
 LAYER_PIXELS = 400_000  # of all maps of a layer together, at most: a page of 20 layers stays a few megabytes
 EVERYWHERE = TapGeometry(0, 0, 0, everywhere=True)
@@ -113,10 +113,8 @@ def activations(
         UsageError: No such picture, network or tap; or the network has no layer with channels to show.
         ImpastoError: The weights cannot be had.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    if isinstance(network, str):
-        base["network"] = network
-    options = validate(ActivationOptions, base | fields)
+    named = {"network": network} if isinstance(network, str) else {}
+    options = merge(ActivationOptions, options, named, fields)
     tell = progress or (lambda _done, _words: None)
     of = subject(network or options.network, options.weights, options.device, download)
     picture = sized(image, options.size, shape_for(of))

@@ -22,7 +22,7 @@ from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import picture_input, recipe_of
 from impasto.inspection.subject import Download, subject
 from impasto.networks import Network
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 
 COLUMNS = 7
@@ -113,10 +113,8 @@ def neighbours(
         UsageError: No such picture, folder, network or tap, or the folder holds no other picture.
         ImpastoError: The weights cannot be had.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    if isinstance(network, str):
-        base["network"] = network
-    options = validate(NeighbourOptions, base | fields)
+    named = {"network": network} if isinstance(network, str) else {}
+    options = merge(NeighbourOptions, options, named, fields)
     picture = Path(picture)
     held = find_pictures(folder, options.most)
     sized(picture, CELL)  # says now what is wrong with it

@@ -28,7 +28,7 @@ from impasto.inspection.units import Unit, name_of, parse_units
 from impasto.networks import Network, Taps
 from impasto.networks.geometry import TapGeometry
 from impasto.networks.taps import OUTPUT
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 
 MOST_UNITS = 256  # on a sheet
@@ -144,10 +144,8 @@ def patches(
         UsageError: No such folder, network or unit, or no picture that can be read.
         ImpastoError: The weights cannot be had.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    if isinstance(network, str):
-        base["network"] = network
-    options = validate(PatchOptions, base | fields)
+    named = {"network": network} if isinstance(network, str) else {}
+    options = merge(PatchOptions, options, named, fields)
     held = find_pictures(folder, options.most)
     of = subject(network or options.network, options.weights, options.device, download)
     wanted = list(dict.fromkeys(unit for text in units for unit in parse_units(text, of)))

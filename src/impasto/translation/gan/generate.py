@@ -9,7 +9,7 @@ from typing import Any
 from impasto.images import Picture, write
 from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe, input_file
 from impasto.translation.gan.generated import MODEL, columns_of, load_generator, pictures, sheet
 from impasto.translation.gan.options import GenerateOptions
@@ -55,8 +55,7 @@ def generate(source: Path | str, out: Path | str, *, options: GenerateOptions | 
 
 def draw_sheet(source: Path | str, *, options: GenerateOptions | None = None, **fields: Any) -> Sheet:
     """The sheet that `generate` writes; its arguments are the same."""
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(GenerateOptions, base | fields)
+    options = merge(GenerateOptions, options, fields)
     device = pick_device(options.device)
     source = Path(source)
     made = pictures(load_generator(source), options, device)

@@ -17,7 +17,7 @@ from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.journal import Journal
 from impasto.runs.keeper import CHECKPOINT_SECONDS
-from impasto.runs.options_file import validate
+from impasto.runs.options_file import merge, validate
 from impasto.runs.progress import Listen, Progress
 from impasto.translation.gan.curves import noise_curves
 from impasto.translation.gan.game import seed_of
@@ -80,8 +80,7 @@ def train_gan(
         UsageError: An option out of bounds, no pictures, or others than expected; nothing is begun then.
         ImpastoError: A full disk, a loss that is no number; the run can be resumed.
     """
-    base = options.model_dump(exclude_unset=True) if options else {}
-    options = validate(GanOptions, base | fields)
+    options = merge(GanOptions, options, fields)
     source = Path(source)
     device = pick_device(options.device)
     pictures = load_pictures(source, options.size, progress=_reading(progress))
