@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +11,7 @@ from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, say
 
 if TYPE_CHECKING:
+    from impasto.networks.weights import Download
     from impasto.translation.benchmark import Benchmark
 
 
@@ -89,9 +89,7 @@ def benchmark(
     say(f"{found.model}: {found.protocol}\n" + "\n".join(_lines(found)), voice, **found.to_json())
 
 
-def _measures(
-    lpips: bool, features: str | None, weights: Path | None, download: Callable[[int, int | None], object]
-) -> dict[str, Any]:
+def _measures(lpips: bool, features: str | None, weights: Path | None, download: Download) -> dict[str, Any]:
     from functools import partial
 
     measures: dict[str, Any] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,10 @@ from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.networks import Network
+    from impasto.networks.weights import Download
 
 
-def load_subject(
-    name: str, weights: Path | None = None, download: Callable[[int, int | None], object] | None = None
-) -> Network:
+def load_subject(name: str, weights: Path | None = None, download: Download | None = None) -> Network:
     """The network of a name, or of the directory of a run of `impasto train classify`."""
     if Path(name, "manifest.json").is_file():
         if weights:

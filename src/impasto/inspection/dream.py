@@ -21,9 +21,10 @@ from impasto.inspection.objectives import Objective
 from impasto.inspection.options import DreamOptions
 from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import recipe_of
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.networks import Network, Taps
 from impasto.networks.hooks import at_rest
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, Recipe, input_file
 

@@ -19,9 +19,10 @@ from impasto.inspection.attribution.sheet import Card, draw
 from impasto.inspection.predictions import Prediction, prediction, scores, top_classes
 from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import class_named, picture_input, recipe_of
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.inspection.units import find_class
 from impasto.networks import Network
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 

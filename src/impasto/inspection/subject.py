@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from impasto import networks
 from impasto.networks import Network
 from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.device import DeviceName, pick_device
-
-Download = Callable[[int, int | None], object]
+from impasto.networks.weights import Download
 
 
 def subject(

@@ -22,9 +22,10 @@ from impasto.inspection.predictions import scores
 from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import recipe_of
 from impasto.inspection.render import Rendering, render
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.inspection.units import Unit, has_positions, name_of
 from impasto.networks import Network, Taps
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from impasto.learning.pooling import pooled
 from impasto.networks import Network, Taps, load
 from impasto.networks.network import IMAGENET_MEAN, IMAGENET_STD
 from impasto.networks.scratch import scratch_named
+from impasto.networks.weights import Download
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.checkpoint import Checkpoint
 
@@ -118,7 +119,7 @@ def classifier(
     weights: Path | None = None,
     tap: str | None = None,
     seed: int = 0,
-    progress: Callable[[int, int | None], object] | None = None,
+    progress: Download | None = None,
     **parts: Any,
 ) -> Classifier:
     """A new classifier on a network of the catalogue; its head knows nothing yet.
@@ -195,7 +196,7 @@ def _network(
     weights: Path | None,
     batch_norm: bool,
     seed: int = 0,
-    progress: Callable[[int, int | None], object] | None = None,
+    progress: Download | None = None,
 ) -> Network:
     if name.startswith("scratch:"):
         return scratch_named(name, batch_norm=batch_norm, seed=seed)  # which refuses other names

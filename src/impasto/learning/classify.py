@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from impasto.learning.scan import read_data
 from impasto.learning.stages import require
 from impasto.learning.work import READING, TrainedClassifier, teller, work
 from impasto.networks.device import pick_device
-from impasto.networks.weights import sha256_of
+from impasto.networks.weights import Download, sha256_of
 from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS
@@ -28,8 +28,6 @@ from impasto.training.stage import parse_stage
 log = logging.getLogger("impasto")
 
 VERB = "train"
-
-Download = Callable[[int, int | None], object]
 
 
 def classify(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from impasto.learning.scan import read_data
 from impasto.learning.stages import begin, find
 from impasto.learning.work import teller
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.progress import Listen
 from impasto.training.finder import Found
@@ -26,7 +26,7 @@ def find_rate(
     options: ClassifierOptions | None = None,
     stage: int = 0,
     progress: Listen | None = None,
-    download: Callable[[int, int | None], object] | None = None,
+    download: Download | None = None,
     **fields: Any,
 ) -> Found:
     """Try a hundred learning rates, from 1e-7 to 10, on a stage of the training that the options ask for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from impasto.learning.classify import Download, classify
+from impasto.learning.classify import classify
 from impasto.learning.lesson import require_unchanged
 from impasto.learning.manifest import Manifest
 from impasto.learning.options import ClassifierOptions
@@ -12,6 +12,7 @@ from impasto.learning.predict import DATA, MODEL, require_classifier
 from impasto.learning.predictions import Predictions
 from impasto.learning.scores import score
 from impasto.learning.work import PREDICTIONS, TrainedClassifier
+from impasto.networks.weights import Download
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.difference import Difference, Outcome, difference
 from impasto.runs.directory import RunDirectory, path_again

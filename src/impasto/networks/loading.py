@@ -1,7 +1,6 @@
 """Loading: from a name and perhaps a file of weights to a network that is ready to be tapped."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +14,7 @@ from impasto.networks.layers import Padding, Pooling, exchange
 from impasto.networks.names import nearest
 from impasto.networks.network import Network, chain, vgg_aliases
 from impasto.networks.surgery.normalised import insert_as_in
-from impasto.networks.weights import WeightsFile, fetch, hub_file, sha256_of
+from impasto.networks.weights import Download, WeightsFile, fetch, hub_file, sha256_of
 
 
 def load(
@@ -24,7 +23,7 @@ def load(
     weights: Path | str | None = None,
     pooling: Pooling = "max",
     padding: Padding = "zeros",
-    progress: Callable[[int, int | None], object] | None = None,
+    progress: Download | None = None,
 ) -> Network:
     """A network of the catalogue, frozen and in evaluation mode, on the CPU.
 
@@ -141,7 +140,7 @@ def _last_relu(trunk: tuple[tuple[str, nn.Module], ...], aliases: dict[str, str]
     return relus[-2] if len(relus) > 1 else relus[-1]
 
 
-def _load_timm(name: str, weights: Path | str | None, progress: Callable[[int, int | None], object] | None) -> Network:
+def _load_timm(name: str, weights: Path | str | None, progress: Download | None) -> Network:
     """Any network of timm, tapped by module path."""
     import timm
 

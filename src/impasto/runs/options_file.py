@@ -28,9 +28,11 @@ def validate(model: type[Options], values: Mapping[str, Any]) -> Options:
 def merge(model: type[Options], *layers: BaseModel | Mapping[str, Any] | None) -> Options:
     """The model with the values of these layers, the later over the earlier: of options, those that were given.
 
-    >>> from impasto.synthesis.options import TextureOptions
-    >>> merge(TextureOptions, TextureOptions(size="512", steps=300), {"steps": 20}).steps
-    20
+    >>> class Print(BaseModel):
+    ...     width: int = 10
+    ...     dpi: int = 300
+    >>> merge(Print, Print(width=20, dpi=150), {"dpi": 600})
+    Print(width=20, dpi=600)
 
     Raises:
         UsageError: As :func:`validate`.

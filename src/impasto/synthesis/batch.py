@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import read_recipe, require_format
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe, input_file, parse
 from impasto.synthesis.calibration import Fitted
 from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.processes import world
 from impasto.synthesis.run import carry_out
-from impasto.synthesis.session import Download, Listener, listening
+from impasto.synthesis.session import Listener, listening
 from impasto.synthesis.stylize import prepare
 
 

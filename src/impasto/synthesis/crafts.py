@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import UsageError
+from impasto.networks.weights import Download
 from impasto.runs.options_file import validate
 from impasto.runs.recipe import Input, find
 from impasto.synthesis import invert, stylize, texture
 from impasto.synthesis.options import InversionOptions, StyleTransferOptions, TextureOptions
 from impasto.synthesis.painting import Craft
-from impasto.synthesis.session import Download
 
 
 def rebuild(

@@ -15,6 +15,7 @@ from impasto.images import Picture
 from impasto.images.resize import fit, resize, size_of
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.content_targets import ContentTargets
@@ -26,7 +27,7 @@ from impasto.synthesis.painting import require_memory
 from impasto.synthesis.preparation import Source, read_input, sized
 from impasto.synthesis.run import carry_out, cells
 from impasto.synthesis.schedule import Stage, stage
-from impasto.synthesis.session import Download, Listener, SynthesisResult, listening
+from impasto.synthesis.session import Listener, SynthesisResult, listening
 
 LARGEST_DEFAULT = 512
 STEPS = 200

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from impasto.images import Picture
 from impasto.images.resize import fit
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.synthesis import stylize
 from impasto.synthesis.memory import GIB, Layout
@@ -16,7 +17,6 @@ from impasto.synthesis.options import StyleTransferOptions
 from impasto.synthesis.painting import Craft, layout_of
 from impasto.synthesis.preparation import Source
 from impasto.synthesis.schedule import Stage
-from impasto.synthesis.session import Download
 from impasto.synthesis.tiles import Tiling
 
 PROBE = 384  # longest side of the picture on which a step is measured

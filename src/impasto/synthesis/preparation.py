@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from impasto.errors import UsageError
 from impasto.images import Picture, read
 from impasto.images.resize import resize
 from impasto.networks import Network
+from impasto.networks.weights import Download
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.options import StyleOptions
 from impasto.synthesis.schedule import Stage
@@ -49,7 +50,7 @@ def load_networks(
     device: torch.device,
     *,
     named: bool,
-    download: Callable[[int, int | None], object] | None = None,
+    download: Download | None = None,
 ) -> dict[str, Network]:
     """The networks of all stages by name.
 

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from impasto.errors import UsageError
 from impasto.images import Picture, read, read_recipe, require_format
+from impasto.networks.weights import Download
 from impasto.runs.circumstances import changes
 from impasto.runs.directory import RunDirectory
 from impasto.runs.recipe import Recipe, parse
 from impasto.synthesis.crafts import rebuild
-from impasto.synthesis.session import Download, Listener, SynthesisResult, listening, make
+from impasto.synthesis.session import Listener, SynthesisResult, listening, make
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from impasto.errors import UsageError
+from impasto.networks.weights import Download
 from impasto.runs.circumstances import circumstances, warn_of_changes
 from impasto.runs.directory import RunDirectory
 from impasto.runs.recipe import Input
 from impasto.synthesis.crafts import rebuild
 from impasto.synthesis.processes import rank, world
 from impasto.synthesis.run import work_in
-from impasto.synthesis.session import Download, Listener, SynthesisResult, listening, make
+from impasto.synthesis.session import Listener, SynthesisResult, listening, make
 
 
 def resume(

@@ -16,6 +16,7 @@ from impasto.errors import ImpastoError
 from impasto.images import Picture, require_format, require_writable, write
 from impasto.images.inline import inline_png
 from impasto.images.resize import resize
+from impasto.networks.weights import Download
 from impasto.runs import checkpoint as checkpoints
 from impasto.runs.bar import NotebookBar, in_notebook
 from impasto.runs.checkpoint import Checkpoint
@@ -28,7 +29,6 @@ from impasto.synthesis.painting import Craft, SynthesisProgress, paint
 from impasto.synthesis.processes import rank, world
 
 Listener = Callable[[SynthesisProgress], object]
-Download = Callable[[int, int | None], object]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from impasto.images.colour import keep_colours, match_colours, match_histograms
 from impasto.images.resize import fit, resize, size_of
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.calibration import Fitted, Style, style_transfer_objective
@@ -37,7 +38,7 @@ from impasto.synthesis.preparation import (
 )
 from impasto.synthesis.run import carry_out
 from impasto.synthesis.schedule import Stage, schedule
-from impasto.synthesis.session import Download, Listener, SynthesisResult, listening
+from impasto.synthesis.session import Listener, SynthesisResult, listening
 
 LARGEST_DEFAULT = 1024
 

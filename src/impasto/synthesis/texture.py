@@ -17,6 +17,7 @@ from impasto.images import Picture
 from impasto.images.resize import resize, size_of
 from impasto.networks import Network, Taps
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, input_file
 from impasto.synthesis.calibration import Style, style_terms
@@ -28,7 +29,7 @@ from impasto.synthesis.painting import require_memory
 from impasto.synthesis.preparation import Source, load_networks, read_input, sized, style_taps
 from impasto.synthesis.run import carry_out
 from impasto.synthesis.schedule import Stage, schedule
-from impasto.synthesis.session import Download, Listener, SynthesisResult, listening
+from impasto.synthesis.session import Listener, SynthesisResult, listening
 
 # Sides of a tileable texture are multiples of this at every scale, so that the positions of taps down to this stride
 # go round it evenly.

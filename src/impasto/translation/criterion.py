@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,13 +11,14 @@ from impasto import networks
 from impasto.errors import UsageError
 from impasto.losses.perceptual import FeatureLoss
 from impasto.losses.pixel import PIXEL_LOSSES
+from impasto.networks.weights import Download
 from impasto.translation.options import EnhancementOptions
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def criterion(
-    options: EnhancementOptions, device: torch.device, download: Any = None
+    options: EnhancementOptions, device: torch.device, download: Download | None = None
 ) -> tuple[Criterion, dict[str, str]]:
     """The loss (output, target) → scalar, and the hash of the network that it asks, by name.
 

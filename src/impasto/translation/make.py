@@ -12,6 +12,7 @@ from torch import nn
 from impasto import networks
 from impasto.errors import UsageError
 from impasto.networks.network import Network
+from impasto.networks.weights import Download
 from impasto.training.stage import parse_stage
 from impasto.translation import model as models
 from impasto.translation.architectures import build
@@ -124,7 +125,7 @@ def kind_of(options: TranslationOptions) -> ArchitectureName:
 
 
 def make(
-    options: TranslationOptions, *, scale: int = 1, out: int = 3, download: Any = None
+    options: TranslationOptions, *, scale: int = 1, out: int = 3, download: Download | None = None
 ) -> tuple[nn.Module, dict[str, Any], dict[str, str]]:
     """A new network in evaluation mode, what it is made of, and the hashes by name of the weights that it begins with.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.circumstances import circumstances
 from impasto.runs.difference import Difference, Outcome, difference
 from impasto.runs.directory import RunDirectory, path_again
@@ -25,7 +25,11 @@ FACTS = ("source", "train", "valid", "recipe", "pictures", "files", "frames_to_t
 
 
 def rerun_training(
-    directory: Path | str, *, out: Path | str | None = None, progress: Listen | None = None, download: Any = None
+    directory: Path | str,
+    *,
+    out: Path | str | None = None,
+    progress: Listen | None = None,
+    download: Download | None = None,
 ) -> tuple[TrainedModel, Difference]:
     """Train a model again as a finished run of enhancement or segmentation did.
 

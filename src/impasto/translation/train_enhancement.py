@@ -15,6 +15,7 @@ from impasto.errors import UsageError
 from impasto.images.resample import imresize
 from impasto.networks import Network
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
@@ -30,7 +31,7 @@ from impasto.translation.options import EnhancementOptions
 from impasto.translation.pairs import Batch, PairTask, validation_pairs
 from impasto.translation.pictures import Folder, Pictures, records, split, unchanged
 from impasto.translation.training_recipe import is_file, recipe_of, settled
-from impasto.translation.work import Download, Prepared, Rows, TrainedModel, begin, require_stages, take_up
+from impasto.translation.work import Prepared, Rows, TrainedModel, begin, require_stages, take_up
 
 VERB = "train-enhance"
 PENALTY = 10.0  # Gulrajani et al. (2017), section 4

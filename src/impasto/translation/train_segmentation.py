@@ -15,6 +15,7 @@ from torch import nn
 from impasto import __version__
 from impasto.errors import UsageError
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.checkpoint import Checkpoint
 from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
@@ -37,7 +38,7 @@ from impasto.translation.segmentation import (
     pixels_of,
     read_examples,
 )
-from impasto.translation.work import Download, Prepared, Rows, TrainedModel, begin, require_stages, take_up
+from impasto.translation.work import Prepared, Rows, TrainedModel, begin, require_stages, take_up
 
 log = logging.getLogger("impasto")
 

@@ -38,7 +38,6 @@ SHEET_HEIGHT = 256
 
 TUNING = 0.1  # of the highest learning rate, where a pretrained encoder joins a decoder that has learnt
 
-Download = Callable[[int, int | None], object]  # is told (bytes done, bytes in all) of weights on their way
 Options = TypeVar("Options", bound=TranslationOptions)
 Rows = Sequence[Sequence[tuple[str, Float[Tensor, "1 3 h w"]]]]
 

@@ -25,9 +25,10 @@ from impasto.inspection.atlas.plan import plan
 from impasto.inspection.atlas.site.write import write_site
 from impasto.inspection.atlas.workers import carry_out
 from impasto.inspection.folder.pictures import find_pictures
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.networks import Network
 from impasto.networks.device import pick_device
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 
 log = logging.getLogger("impasto")

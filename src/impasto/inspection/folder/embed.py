@@ -14,9 +14,10 @@ from impasto.inspection.folder.pictures import find_pictures
 from impasto.inspection.folder.scatter import scatter_page
 from impasto.inspection.folder.sprites import sprites
 from impasto.inspection.progress import Progress
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.networks import Network
 from impasto.networks.taps import PIXELS
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 
 

@@ -26,12 +26,13 @@ from impasto.inspection.folder.sprites import data_uri
 from impasto.inspection.folder.top_patches import geometries
 from impasto.inspection.predictions import Prediction, top_classes
 from impasto.inspection.progress import Progress
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.inspection.units import Unit, name_of
 from impasto.networks import Network, Taps
 from impasto.networks.geometry import TapGeometry
 from impasto.networks.hooks import at_rest, hooked
 from impasto.networks.taps import OUTPUT
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 
 LAYER_PIXELS = 400_000  # of all maps of a layer together, at most: a page of 20 layers stays a few megabytes

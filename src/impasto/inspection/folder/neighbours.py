@@ -20,8 +20,9 @@ from impasto.inspection.folder.options import NeighbourOptions
 from impasto.inspection.folder.pictures import find_pictures, folder_input, sized
 from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import picture_input, recipe_of
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.networks import Network
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 

@@ -23,11 +23,12 @@ from impasto.inspection.folder.pictures import find_pictures, folder_input, shap
 from impasto.inspection.folder.scan import TapScan, scan
 from impasto.inspection.progress import Progress
 from impasto.inspection.recipe import recipe_of
-from impasto.inspection.subject import Download, subject
+from impasto.inspection.subject import subject
 from impasto.inspection.units import Unit, name_of, parse_units
 from impasto.networks import Network, Taps
 from impasto.networks.geometry import TapGeometry
 from impasto.networks.taps import OUTPUT
+from impasto.networks.weights import Download
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Recipe
 
