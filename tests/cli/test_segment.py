@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from impasto.cli.app import run
 from impasto.images import Picture, write
@@ -142,7 +143,22 @@ def test_a_picture_that_is_not_there_is_one_line(files: Path, capsys: Output) ->
         assert capsys.readouterr().err == "impasto: nowhere.png does not exist: check the name\n"
 
 
-def test_a_mask_is_not_made_again_and_that_is_said(files: Path, capsys: Output) -> None:
+def test_a_mask_is_made_again_from_the_recipe_in_it(files: Path, capsys: Output) -> None:
     assert run(["segment", "street.png", "--model", "seg.safetensors", "--out", "labels.png"]) == 0
+    assert run(["rerun", "labels.png", "--out", "again.png"]) == 0
+    assert "labels.png: identical: every label is the same" in capsys.readouterr().out
+    assert torch.equal(read_labels(Path("again.png")), read_labels(Path("labels.png")))
+    Path("elsewhere").mkdir()
+    for name in ("street.png", "seg.safetensors"):
+        Path(name).rename(Path("elsewhere", name))
     assert run(["rerun", "labels.png"]) == 2
-    assert "labels.png is a mask of `impasto segment`, which rerun does not make" in capsys.readouterr().err
+    assert "missing or changed since: content" in capsys.readouterr().err
+    with Image.open("labels.png") as image:
+        info = PngInfo()
+        for key, text in image.text.items():
+            info.add_itxt(key, text)
+        image.putpixel((0, 0), (image.getpixel((0, 0)) + 1) % 3)
+        image.save("labels.png", pnginfo=info)
+    assert run(["rerun", "labels.png", "--search", "elsewhere", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["pixels"] == 1 and not told["identical"] and told["reasons"] == ["mended by hand since"]

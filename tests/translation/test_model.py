@@ -105,7 +105,7 @@ def test_a_model_is_found_by_its_shipped_name_its_run_or_its_file(
     save(light, tmp_path / "runs/X2" / MODEL)
     monkeypatch.setattr(room, "shipped", lambda: {"superres-x2": tmp_path / "runs/X2" / MODEL})
     assert load("superres-x2").name == "superres-x2"
-    assert load(tmp_path / "runs/X2").name == "X2" and load(tmp_path / "runs/X2" / MODEL).name == "model"
+    assert load(tmp_path / "runs/X2").name == "X2" and load(tmp_path / "runs/X2" / MODEL).name == "X2"
     monkeypatch.chdir(tmp_path / "runs/X2")
     assert load(".").name == "X2"
     assert card_of("superres-x2")["task"] == "restore"

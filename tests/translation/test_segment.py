@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import Picture, read_recipe, write
-from impasto.runs.recipe import parse
+from impasto.runs.recipe import Recipe, parse
 from impasto.translation.masks import read_labels
 from impasto.translation.model import TranslationModel
 from impasto.translation.segment import Segmented, segment
 from impasto.translation.segmentation import palette
+
+MADE = Recipe(verb="segment")
 
 
 class Brightness(nn.Module):
@@ -58,13 +60,13 @@ def test_where_nothing_is_seen_there_is_white_paper() -> None:
 
 
 def test_shares_are_of_what_is_there_the_largest_first() -> None:
-    found = Segmented(stripes(1), torch.tensor([[0, 2, 2, 2], [2, 2, 4, 4]], dtype=torch.uint8), tuple("abcde"))
+    found = Segmented(stripes(1), torch.tensor([[0, 2, 2, 2], [2, 2, 4, 4]], dtype=torch.uint8), tuple("abcde"), MADE)
     assert list(found.shares.items()) == [("c", 5 / 8), ("e", 2 / 8), ("a", 1 / 8)]
 
 
 def test_labels_are_written_as_a_mask_and_read_as_they_were(tmp_path: Path) -> None:
     labels = torch.arange(12, dtype=torch.uint8).view(3, 4)
-    found = Segmented(Picture(torch.rand(1, 3, 3, 4)), labels, tuple(map(str, range(12))))
+    found = Segmented(Picture(torch.rand(1, 3, 3, 4)), labels, tuple(map(str, range(12))), MADE)
     found.save(tmp_path / "labels.png")
     assert torch.equal(read_labels(tmp_path / "labels.png"), labels)
     with Image.open(tmp_path / "labels.png") as image:

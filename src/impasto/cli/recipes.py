@@ -15,6 +15,7 @@ from impasto.runs.bar import ProgressBar, Silence
 if TYPE_CHECKING:
     from impasto.networks import Network
     from impasto.synthesis.rerun import Difference, Made
+    from impasto.translation.rerun import LabelDifference
 
 
 _TRANSLATIONS = {  # verbs of runs from picture to picture, and the modules that go on with them
@@ -94,10 +95,7 @@ def rerun(
         voice,
         picture=picture,
         identical=difference.identical,
-        largest=difference.largest,
-        mean=difference.mean,
-        levels=difference.levels,
-        reasons=difference.reasons,
+        **vars(difference),
     )
     return 0 if difference.identical else 1
 
@@ -165,7 +163,9 @@ def resume(
     return report(result, out, began, voice)
 
 
-def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Silence) -> tuple[Made, Difference]:
+def _made_again(
+    picture: Path, search: tuple[Path, ...], bar: ProgressBar | Silence
+) -> tuple[Made, Difference | LabelDifference]:
     """The picture made again by the craft that made it."""
     from impasto.images import read_recipe
     from impasto.runs.recipe import parse
@@ -186,15 +186,12 @@ def _made_again(picture: Path, search: tuple[Path, ...], bar: ProgressBar | Sile
                 return load_subject(name, weights, bar.download)
 
             return inspection.rerun(picture, recipe, load, search=search, progress=bar.part)
-        if recipe.verb == "enhance":
-            from impasto.translation import rerun as translation
+        from impasto.translation import rerun as translation
 
+        if recipe.verb == "enhance":
             return translation.rerun(picture, recipe, search=search, progress=bar.part)
         if recipe.verb == "segment":
-            raise UsageError(
-                f"{picture} is a mask of `impasto segment`, which rerun does not make: "
-                f"`impasto show {picture}` prints how it was made"
-            )
+            return translation.rerun_mask(picture, recipe, search=search, progress=bar.part)
         if recipe.verb == "generate":
             from impasto.translation.gan.rerun import rerun_sheet
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from impasto.errors import UsageError
+from impasto.runs.circumstances import changes
 
 
 class Input(BaseModel):
@@ -48,12 +49,12 @@ class Recipe(BaseModel):
     finished: bool = True
 
 
-def input_file(role: str, path: Path) -> Input:
-    """The record of a file, with its hash."""
+def input_file(role: str, path: Path, sha256: str = "") -> Input:
+    """The record of a file, with its hash, which is computed unless it is known."""
     return Input(
         role=role,
         path=str(path.resolve()).encode("utf-8", "backslashreplace").decode(),
-        sha256=_sha256(path),
+        sha256=sha256 or _sha256(path),
         size=path.stat().st_size,
     )
 
@@ -70,6 +71,12 @@ def parse(text: str | None, path: Path) -> Recipe:
         return Recipe.model_validate_json(text)
     except ValidationError as error:
         raise UsageError(f"the recipe in {path} is not one that this version of impasto reads") from error
+
+
+def causes(was: Recipe, now: Recipe) -> list[str]:
+    """Why what is made again may differ: each circumstance, and all weights, that are not as they were."""
+    weights = [name for name, digest in was.networks.items() if now.networks.get(name) != digest]
+    return changes(was.made_with, now.made_with) + [f"other weights of {name}" for name in weights]
 
 
 def find(inputs: Iterable[Input], search: Iterable[Path] = ()) -> dict[str, Path]:

@@ -11,9 +11,8 @@ from typing import Protocol
 from impasto.errors import UsageError
 from impasto.images import Picture, read, read_recipe, require_format
 from impasto.networks.weights import Download
-from impasto.runs.circumstances import changes
 from impasto.runs.directory import RunDirectory
-from impasto.runs.recipe import Recipe, parse
+from impasto.runs.recipe import Recipe, causes, parse
 from impasto.synthesis.crafts import rebuild
 from impasto.synthesis.session import Listener, SynthesisResult, listening, make
 
@@ -115,7 +114,4 @@ def compare(path: Path, before: Picture, recipe: Recipe, result: Made) -> Differ
     require_size(path, before, (after.height, after.width))
     levels = 65535 if before.depth == 16 else 255
     apart = ((before.pixels - after.pixels).abs() * levels).round()
-    now = result.recipe
-    reasons = changes(recipe.made_with, now.made_with)
-    reasons += [f"other weights of {n}" for n, digest in recipe.networks.items() if now.networks.get(n) != digest]
-    return Difference(int(apart.max()), float(apart.mean()), levels, tuple(reasons))
+    return Difference(int(apart.max()), float(apart.mean()), levels, tuple(causes(recipe, result.recipe)))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from impasto.errors import UsageError
-from impasto.runs.recipe import Input, input_file
+from impasto.runs.recipe import Input
 from impasto.translation.enhance_options import EnhanceOptions, Use
-from impasto.translation.model import MODEL, TranslationModel, card_of, load, shipped
+from impasto.translation.model import TranslationModel, card_of, load, shipped
 from impasto.translation.realism import between
 
 DEFAULTS: dict[Use, str] = {"restore": "restore-photo", "colorize": "colorize", "text": "remove-text"}
@@ -24,19 +23,22 @@ class Chosen:
         model: What is applied: between the faithful model and its companion.
         faithful: The model itself.
         companion: The realistic one, where there is one.
-        inputs: Files of weights that are not shipped.
     """
 
     name: str
     model: TranslationModel
     faithful: TranslationModel
     companion: TranslationModel | None = None
-    inputs: tuple[Input, ...] = ()
 
     @property
     def networks(self) -> dict[str, str]:
         """Hash of the weights by name."""
         return {one.name: one.sha256 for one in (self.faithful, self.companion) if one is not None}
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Files of weights that are not shipped."""
+        return self.faithful.inputs() + (self.companion.inputs("companion") if self.companion else ())
 
 
 def choose(options: EnhanceOptions) -> Chosen:
@@ -65,12 +67,7 @@ def choose(options: EnhanceOptions) -> Chosen:
         raise UsageError(f"{model.name} has no realistic companion, so --realism has nowhere to go: name a --companion")
     companion = load(named) if named and (options.realism or options.companion) else None
     mixed = between(model, companion, options.realism) if companion else model
-    files = [
-        input_file(role, file)
-        for role, one in (("model", name), ("companion", named if companion else None))
-        if one and (file := _file(one))
-    ]
-    return Chosen(name, mixed, model, companion, tuple(files))
+    return Chosen(name, mixed, model, companion)
 
 
 def _default(options: EnhanceOptions) -> str:
@@ -93,11 +90,3 @@ def _companion(model: TranslationModel) -> str | None:
     """The companion that a model's card names."""
     named = model.card.get("companion")
     return named if isinstance(named, str) and named else None
-
-
-def _file(name: str) -> Path | None:
-    """The file of weights that a name leads to; None of a shipped model."""
-    if name in shipped():
-        return None
-    path = Path(name)
-    return path / MODEL if path.is_dir() else path

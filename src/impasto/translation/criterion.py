@@ -22,11 +22,16 @@ def criterion(
 ) -> tuple[Criterion, dict[str, str]]:
     """The loss (output, target) → scalar, and the hash of the network that it asks, by name.
 
+    Args:
+        options: As :func:`~impasto.translation.training_recipe.settled` gives them: no loss is left open.
+        device: Where to ask the network.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
+
     Raises:
         UsageError: The network has no such taps.
         ImpastoError: Its weights cannot be had.
     """
-    pixels = PIXEL_LOSSES["charbonnier" if options.pixel_loss == "auto" else options.pixel_loss]
+    pixels = PIXEL_LOSSES[options.pixel_loss]
     if not options.features and not options.gram:
         return pixels, {}
     network = networks.load(options.feature_network, weights=options.feature_weights, progress=download)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -18,6 +18,7 @@ from impasto.images.replace import replace_file
 from impasto.networks.names import nearest
 from impasto.networks.weights import sha256_of
 from impasto.runs.directory import RunDirectory
+from impasto.runs.recipe import Input, input_file
 from impasto.translation.architectures import build
 from impasto.translation.names import Task
 
@@ -42,6 +43,7 @@ class TranslationModel:
         classes: Of segmentation, what the scores stand for.
         card: What a user should know: trained on what, licence, figures, limits.
         sha256: Of the file.
+        path: Its file; None of a shipped one, and of one in memory.
     """
 
     name: str
@@ -53,11 +55,16 @@ class TranslationModel:
     classes: tuple[str, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    path: Path | None = None
 
     @property
     def parameters(self) -> int:
         """How many numbers it has learnt."""
         return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def inputs(self, role: str = "model") -> tuple[Input, ...]:
+        """Its file as a recipe records what went in; none where the model's name says all."""
+        return (input_file(role, self.path, self.sha256),) if self.path else ()
 
 
 def save(model: TranslationModel, path: Path | str, *, half: bool = False) -> None:
@@ -98,7 +105,7 @@ def load(name: Path | str) -> TranslationModel:
         UsageError: No such model, or a file that is none.
     """
     if str(name) in (packaged := shipped()):
-        return read(packaged[str(name)], str(name))
+        return replace(read(packaged[str(name)], str(name)), path=None)
     path = Path(name)
     if path.is_dir():
         if not (path / MODEL).exists():
@@ -110,7 +117,7 @@ def load(name: Path | str) -> TranslationModel:
     if not path.exists():
         raise UsageError(f"no model {str(name)!r}: there are {nearest(str(name), list(packaged))}, runs, and files")
     if _metadata(path) is not None:
-        return read(path, path.stem)
+        return read(path, path.absolute().parent.name if path.name == MODEL else path.stem)
     from impasto.translation.third_party import load_third_party
 
     return load_third_party(path)
@@ -152,6 +159,7 @@ def read(path: Path, name: str) -> TranslationModel:
         classes=tuple(classes),
         card=card,
         sha256=sha256_of(path),
+        path=path,
     )
 
 

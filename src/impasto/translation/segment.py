@@ -48,7 +48,7 @@ class Segmented:
     picture: Picture
     labels: UInt8[Tensor, "h w"]
     classes: tuple[str, ...]
-    recipe: Recipe | None = None
+    recipe: Recipe
 
     @property
     def shares(self) -> dict[str, float]:
@@ -73,7 +73,7 @@ class Segmented:
             f"{'class ' if name.isdigit() else ''}{name} {100 * share:.1f} %" for name, share in self.shares.items()
         ]
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: Path | str) -> Path:
         """Write the labels as a PNG with a palette: a mask such as `impasto train segment` learns from.
 
         Raises:
@@ -84,11 +84,11 @@ class Segmented:
         image = Image.fromarray(self.labels.numpy()).convert("P")
         image.putpalette((palette(len(self.classes)) * 255).round().to(torch.uint8).flatten().tolist())
         data, facts = BytesIO(), PngInfo()
-        if self.recipe:
-            facts.add_text(_LABELS, _digest(self.labels.numpy()))
-            facts.add_itxt("XML:com.adobe.xmp", to_xmp(self.recipe.model_dump_json(exclude_defaults=True)).decode())
+        facts.add_text(_LABELS, _digest(self.labels.numpy()))
+        facts.add_itxt("XML:com.adobe.xmp", to_xmp(self.recipe.model_dump_json(exclude_defaults=True)).decode())
         image.save(data, "PNG", pnginfo=facts)
         replace_file(path, data.getvalue())
+        return Path(path)
 
 
 def mended(path: Path) -> bool:
@@ -175,7 +175,7 @@ def recipe_of(model: TranslationModel, options: SegmentOptions, files: list[Inpu
     return Recipe(
         verb="segment",
         options=options.model_dump(mode="json", exclude_defaults=True, exclude=KEPT_OUT),
-        inputs=tuple(files),
+        inputs=(*files, *model.inputs()),
         networks={model.name: model.sha256},
         made_with=circumstances(pick_device(options.device)),
     )

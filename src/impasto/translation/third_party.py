@@ -106,6 +106,7 @@ def load_third_party(path: Path) -> TranslationModel:
             "bf16": descriptor.supports_bfloat16,
         },
         sha256=sha256_of(path),
+        path=path,
     )
 
 
