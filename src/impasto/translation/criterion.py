@@ -31,6 +31,7 @@ def criterion(
         UsageError: The network has no such taps.
         ImpastoError: Its weights cannot be had.
     """
+    assert options.pixel_loss != "auto", "settle the options first"
     pixels = PIXEL_LOSSES[options.pixel_loss]
     if not options.features and not options.gram:
         return pixels, {}
