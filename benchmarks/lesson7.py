@@ -1,15 +1,17 @@
 """What each piece of lesson 7 buys: the same budget with and without it.
 
-    uv run python benchmarks/lesson7.py --epochs 12 --out runs/lesson7
+    uv run python benchmarks/lesson7.py --epochs 12 --seeds 0 1 2 --out runs/lesson7
 
 A U-Net over pocket undoes `crappify` (a quarter of the size, JPEG at 60, enlarged again) on photographs; each row
 changes one thing of the first. All see the same crops for the same number of steps (a growing size: for about the same
 number of pixels). Judged on the validation photographs: PSNR and SSIM of Y, and a distance of activations that
 none of them was trained against (SqueezeNet's, unit-normalised, without LPIPS's learnt weights; with --lpips, LPIPS).
+A seed draws the weights, the crops and which photographs are kept back: rows are compared within each, and what is told
+is the mean of these differences and how they spread.
 """
 
 import argparse
-import json
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--out", type=Path, default=Path("runs/lesson7"))
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--only", nargs="*", help="beginnings of rows' names")
     parser.add_argument("--lpips", type=Path, help="weights of squeezenet1_1, for LPIPS itself")
     options = parser.parse_args()
@@ -75,29 +78,50 @@ def main() -> None:
         "zooms": (1.0, 0.5),
         "valid": 0.1,
     }
-    held = Pictures(split(photos, 0.1, 0).valid, memory=2**30)
-    pairs = validation_pairs(held, degrade.parse("crappify"), 0)
-    sheet = [[(label, pairs[k][index]) for k in SHOWN] for index, label in ((0, "crappified"), (1, "good"))]
-    rows = [("crappified, enlarged", 0.0, judged([bad for bad, _ in pairs], pairs, judge, options.lpips))]
-    for name, change in variants(options.epochs).items():
-        if options.only and not any(name.startswith(beginning) for beginning in options.only):
-            continue
-        run = options.out / name.replace(" ", "-").replace(",", "").replace("(", "").replace(")", "")
-        began = time.monotonic()
-        if not (run / models.MODEL).exists():
-            train_enhancement(photos, run=run, **(base | change))
-            (run / "seconds.json").write_text(json.dumps(time.monotonic() - began))
-        module = models.load(run).module
-        with torch.no_grad():
-            made = [module(bad).clamp(0, 1) for bad, _ in pairs]
-        rows.append((name, json.loads((run / "seconds.json").read_text()), judged(made, pairs, judge, options.lpips)))
-        sheet.append([(name, made[k]) for k in SHOWN])
-        print(rows[-1], flush=True)
-    write(options.out / "lesson7.png", Picture(contact_sheet(sheet, height=192)))
-    names = list(rows[0][2])
-    print("| | seconds | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
-    for name, seconds, values in rows:
-        print(f"| {name} | {seconds:.0f} | " + " | ".join(f"{values[key]:.4g}" for key in names) + " |")
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed in options.seeds:
+        held = Pictures(split(photos, 0.1, seed).valid, memory=2**30)
+        pairs = validation_pairs(held, degrade.parse("crappify"), seed)
+        sheet = [[(label, pairs[k][index]) for k in SHOWN] for index, label in ((0, "crappified"), (1, "good"))]
+        crappified = "crappified, enlarged"
+        rows.setdefault(crappified, []).append(judged([bad for bad, _ in pairs], pairs, judge, options.lpips))
+        for name, change in variants(options.epochs).items():
+            if options.only and not any(name.startswith(beginning) for beginning in options.only):
+                continue
+            run = (
+                options.out / f"seed-{seed}" / name.replace(" ", "-").replace(",", "").replace("(", "").replace(")", "")
+            )
+            if not (run / models.MODEL).exists():
+                began = time.monotonic()
+                train_enhancement(photos, run=run, **(base | {"seed": seed} | change))
+                print(f"{name}, seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
+            module = models.load(run).module
+            with torch.no_grad():
+                made = [module(bad).clamp(0, 1) for bad, _ in pairs]
+            rows.setdefault(name, []).append(judged(made, pairs, judge, options.lpips))
+            sheet.append([(name, made[k]) for k in SHOWN])
+            print(name, seed, rows[name][-1], flush=True)
+        write(options.out / f"seed-{seed}.png", Picture(contact_sheet(sheet, height=192)))
+    print(table(rows))
+
+
+def table(rows: dict[str, list[dict[str, float]]]) -> str:
+    """Of each row the means over the seeds, and the means and standard deviations of what it gains over lesson 7."""
+    usual = rows[next(iter(variants(1)))]
+    names = list(usual[0])
+    lines = [
+        "| | " + " | ".join(f"{name} | against lesson 7" for name in names) + " |",
+        "|---|" + "---|---|" * len(names),
+    ]
+    for row, seeds in rows.items():
+        cells = []
+        for name in names:
+            gains = [one[name] - other[name] for one, other in zip(seeds, usual, strict=True)]
+            spread = f" ± {statistics.stdev(gains):.3f}" if len(gains) > 1 else ""
+            gained = "" if seeds is usual else f"{statistics.mean(gains):+.3f}{spread}"
+            cells += [f"{statistics.mean(one[name] for one in seeds):.4g}", gained]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def judged(made: list[Any], pairs: list[Any], judge: Any, weights: Path | None) -> dict[str, float]:
