@@ -11,17 +11,12 @@ from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, first_process, say
 from impasto.errors import UsageError
 from impasto.runs.bar import ProgressBar, Silence
+from impasto.runs.verbs import CLASSIFIER, GAN, MODELS, TRAININGS
 
 if TYPE_CHECKING:
     from impasto.networks import Network
     from impasto.synthesis.rerun import Difference, Made
     from impasto.translation.rerun import LabelDifference
-
-
-_TRANSLATIONS = {  # verbs of runs from picture to picture, and the modules that go on with them
-    "train-enhance": "impasto.translation.train_enhancement",
-    "train-segment": "impasto.translation.train_segmentation",
-}
 
 
 def show(picture: Path, /, *, voice: Voice = QUIET) -> None:
@@ -77,10 +72,10 @@ def rerun(
     voice
         How to speak.
     """
-    if _trains(picture) or _verb(picture) in (*_TRANSLATIONS, "train-gan"):
+    if _verb(picture) in TRAININGS:
         from impasto.cli.runs import again
 
-        return again(picture, out, voice)
+        return again(picture, search, out, voice)
     from impasto.images import require_format, require_writable
 
     if out:
@@ -108,7 +103,7 @@ def resume(
     preview: Path | None = None,
     voice: Voice = QUIET,
 ) -> int:
-    """Go on with a run that was interrupted or killed, to the picture or the classifier that it would have made.
+    """Go on with a run that was interrupted or killed, to the picture or the model that it would have made.
 
     Examples:
 
@@ -130,7 +125,14 @@ def resume(
     import time
 
     began = time.monotonic()
-    if _trains(run):
+    verb = _verb(run)
+    if preview and verb in TRAININGS:
+        raise UsageError("--preview is for pictures: a training's own are in its run")
+    if search and verb in (CLASSIFIER, GAN):
+        raise UsageError(
+            f"--search finds no pictures of a run of `impasto {verb.replace('-', ' ')}`: put them back where they were"
+        )
+    if verb == CLASSIFIER:
         from impasto.cli.train import stopped, tell
         from impasto.learning.classify import resume as train
 
@@ -140,18 +142,17 @@ def resume(
         except KeyboardInterrupt as stop:
             return stopped(stop, voice)
         return tell(trained, began, voice)
-    if (verb := _verb(run)) == "train-gan":
+    if verb == GAN:
         from impasto.cli.train_gan import resume_gan
 
         return resume_gan(run, voice)
-    if verb in _TRANSLATIONS:
-        from importlib import import_module
-
+    if verb in MODELS:
         from impasto.cli.train import stopped, tell_model
+        from impasto.translation.rerun_training import RESUMES
 
         try:
             with listener(voice) as show:
-                made = import_module(_TRANSLATIONS[verb]).resume(run, progress=show, download=show.download)
+                made = RESUMES[verb](run, search=search, progress=show, download=show.download)
         except KeyboardInterrupt as stop:
             return stopped(stop, voice)
         return tell_model(made, began, voice)
@@ -199,11 +200,6 @@ def _made_again(
     from impasto.synthesis import rerun as synthesis
 
     return synthesis.rerun(picture, search=search, progress=bar, download=bar.download)
-
-
-def _trains(path: Path) -> bool:
-    """Whether there is a run of `impasto train classify` in a directory."""
-    return _verb(path) == "train"
 
 
 def _verb(path: Path) -> str | None:

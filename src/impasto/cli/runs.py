@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from impasto.cli.output import listener
 from impasto.cli.terminal import QUIET, Voice, say, say_table
 from impasto.cli.train import stopped
+from impasto.errors import UsageError
+from impasto.runs.verbs import GAN, MODELS
 
 runs = App(name="runs", help="The runs: list, show and compare them, and do one again.", help_epilogue="")
+
+REACHED = {  # what tells most of a run, and how it is told
+    "test_miou": "test mIoU {:.1%}",
+    "miou": "mIoU {:.1%}",
+    "psnr": "{:.2f} dB",
+    "psnr_chroma": "{:.2f} dB of colours",
+    "accuracy": "accuracy {:.1%}",
+    "wasserstein": "Wasserstein {:.2f}",
+}
 
 
 @runs.command(name="list")
@@ -105,7 +117,14 @@ def compare(first: Path, second: Path, /, *more: Path, voice: Voice = QUIET) -> 
 
 
 @runs.command
-def rerun(run: Path, /, *, out: Path | None = None, voice: Voice = QUIET) -> int:
+def rerun(
+    run: Path,
+    /,
+    *,
+    search: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
+    out: Path | None = None,
+    voice: Voice = QUIET,
+) -> int:
     """Train again what a run trained, and print the difference. The exit code is 0 when there is none, else 1.
 
     Example:
@@ -116,18 +135,20 @@ def rerun(run: Path, /, *, out: Path | None = None, voice: Voice = QUIET) -> int
     ----------
     run
         The directory of a finished run of `impasto train`.
+    search
+        Folders in which to look for pictures of enhancements and segmentations that have moved.
     out
         The new run's directory. Default: one beside the first.
     voice
         How to speak.
     """
-    return again(run, out, voice)
+    return again(run, search, out, voice)
 
 
-def again(run: Path, out: Path | None, voice: Voice) -> int:
+def again(run: Path, search: tuple[Path, ...], out: Path | None, voice: Voice) -> int:
     """Train again what a run trained, say how far the two differ, and return the exit code."""
     began = time.monotonic()
-    craft = _craft(run)
+    craft = _craft(run, search)
     try:
         with listener(voice) as bar:
             result, difference = craft(run, out=out, progress=bar, download=bar.download)
@@ -145,16 +166,20 @@ def again(run: Path, out: Path | None, voice: Voice) -> int:
     return 0 if difference.identical else 1
 
 
-def _craft(run: Path) -> Callable[..., Any]:
+def _craft(run: Path, search: tuple[Path, ...]) -> Callable[..., Any]:
     """What trains again what a run trained."""
     from impasto.runs.directory import RunDirectory
 
     verb = RunDirectory.open(run).verb
-    if verb in ("train-enhance", "train-segment"):
+    if verb in MODELS:
         from impasto.translation.rerun_training import rerun_training
 
-        return rerun_training
-    if verb == "train-gan":
+        return partial(rerun_training, search=search)
+    if search:
+        raise UsageError(
+            f"--search finds no pictures of a run of `impasto {verb.replace('-', ' ')}`: put them back where they were"
+        )
+    if verb == GAN:
         from impasto.translation.gan.rerun import rerun as rerun_gan
 
         return lambda run, out, progress, download: rerun_gan(run, out=out, progress=progress)  # no weights to fetch
@@ -164,5 +189,9 @@ def _craft(run: Path) -> Callable[..., Any]:
 
 
 def _best(run: Any) -> str:
-    accuracy = run.scores.get("accuracy")
-    return f"accuracy {100 * accuracy['value']:.1f} %" if isinstance(accuracy, dict) else ""
+    """What a run has reached, by the first of the scores that it tells."""
+    for name, words in REACHED.items():
+        if name in run.scores:
+            found = run.scores[name]
+            return words.format(found["value"] if isinstance(found, dict) else found)
+    return ""

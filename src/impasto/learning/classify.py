@@ -23,11 +23,10 @@ from impasto.runs.directory import RunDirectory, default_path
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import merge, validate
 from impasto.runs.progress import Listen
+from impasto.runs.verbs import CLASSIFIER
 from impasto.training.stage import parse_stage
 
 log = logging.getLogger("impasto")
-
-VERB = "train"
 
 
 def classify(
@@ -66,10 +65,10 @@ def classify(
     data = prepare(read_data(source, progress=tell), options)
     device = pick_device(options.device)
     lesson, model = begin_with(data, options, download)
-    directory = Path(run) if run else default_path(VERB, source.resolve().stem, options.network.replace(":", "-"))
+    directory = Path(run) if run else default_path(CLASSIFIER, source.resolve().stem, options.network.replace(":", "-"))
     begun = RunDirectory.create(
         directory,
-        verb=VERB,
+        verb=CLASSIFIER,
         options=options.model_dump(mode="json"),
         manifest={
             "source": str(source.absolute()),

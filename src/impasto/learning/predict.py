@@ -21,6 +21,7 @@ from impasto.learning.predictions import Predictions
 from impasto.networks.allocator import keep_freed_memory
 from impasto.networks.device import DeviceName, pick_device
 from impasto.runs.directory import RunDirectory
+from impasto.runs.verbs import CLASSIFIER
 
 MODEL = "model.safetensors"
 DATA = "data.parquet"
@@ -85,7 +86,7 @@ def require_classifier(run: Path | str) -> RunDirectory:
         UsageError: No run, none of a classifier, or one that is not finished.
     """
     directory = RunDirectory.open(run)
-    if directory.verb != "train":
+    if directory.verb != CLASSIFIER:
         raise UsageError(f"{run} is a run of `impasto {directory.verb}`: give one of `impasto train classify`")
     if directory.status != "finished":
         raise UsageError(f"the run {run} is not finished: go on with it by `impasto resume {run}`")

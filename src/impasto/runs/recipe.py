@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from impasto.errors import UsageError
 from impasto.runs.circumstances import changes
 
+NAMED = 3  # missing files, at most, in one line
+
 
 class Input(BaseModel):
     """A file that went in: what it was for, where it was, and how to know it again."""
@@ -104,7 +106,8 @@ def find(inputs: Iterable[Input], search: Iterable[Path] = ()) -> dict[str, Path
                     found[digest] = path
                     del missing[digest]
     if missing:
-        gone = ", ".join(f"{one.role} {one.path}" for one in missing.values())
+        gone = ", ".join(f"{one.role} {one.path}" for one in list(missing.values())[:NAMED])
+        gone += f" and {len(missing) - NAMED} others" if len(missing) > NAMED else ""
         raise UsageError(f"missing or changed since: {gone}; say where to look with --search DIR")
     return found
 

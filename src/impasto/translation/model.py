@@ -19,11 +19,11 @@ from impasto.networks.names import nearest
 from impasto.networks.weights import sha256_of
 from impasto.runs.directory import RunDirectory
 from impasto.runs.recipe import Input, input_file
+from impasto.runs.verbs import MODELS
 from impasto.translation.architectures import build
 from impasto.translation.names import Task
 
 MODEL = "model.safetensors"  # in a run's directory
-VERBS = ("train-enhance", "train-segment")  # of the runs that make one
 FORMAT, VERSION = "impasto translation", "1"
 FACTS = ("task", "scale", "architecture", "recipe", "classes", "card")
 
@@ -111,7 +111,7 @@ def load(name: Path | str) -> TranslationModel:
         if not (path / MODEL).exists():
             RunDirectory.open(path)  # which refuses what is no run
             raise UsageError(f"{path} holds no finished model ({MODEL}): go on with the run by `impasto resume {path}`")
-        if _metadata(path / MODEL) is None and (verb := RunDirectory.open(path).verb) not in VERBS:
+        if _metadata(path / MODEL) is None and (verb := RunDirectory.open(path).verb) not in MODELS:
             raise UsageError(f"{path} is a run of `impasto {verb.replace('-', ' ')}`: take one of enhance or segment")
         return read(path / MODEL, path.absolute().name)
     if not path.exists():

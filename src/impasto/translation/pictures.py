@@ -18,7 +18,7 @@ from impasto.errors import UsageError
 from impasto.images import Picture, read
 from impasto.images.folder import pictures_below
 from impasto.images.resample import imresize
-from impasto.runs.recipe import input_file
+from impasto.runs.recipe import Input, find, input_file
 
 Tell = Callable[[float, str], object]
 
@@ -39,29 +39,32 @@ class Folder:
 
 
 def split(folder: Path, share: float, seed: int) -> Folder:
-    """The pictures below a folder: those below its ``train`` and ``valid`` (or ``val``) if it has them, or a part
-    taken out by chance for validation.
+    """The pictures below a folder, or below its ``train`` if it has that; for validation those below its ``valid`` (or
+    ``val``), of which none is learnt from, or a part of the others taken out by chance.
 
     Raises:
         UsageError: There are fewer than two.
     """
-    if (folder / "train").is_dir():
-        held = next((folder / name for name in ("valid", "val") if (folder / name).is_dir()), None)
-        train = [folder / "train" / name for name in pictures_below(folder / "train")]
-        if held:
-            return Folder(tuple(train), tuple(held / name for name in pictures_below(held)))
-        paths = train
-    else:
-        paths = [folder / name for name in pictures_below(folder)]
+    held = next((folder / name for name in ("valid", "val") if (folder / name).is_dir()), None)
+    root = folder / "train" if (folder / "train").is_dir() else folder
+    paths = [root / name for name in pictures_below(root)]
+    if held:
+        paths = [path for path in paths if held not in path.parents]
     if len(paths) < LEAST_PICTURES:
-        raise UsageError(f"{folder} holds {len(paths)} picture: to learn takes {LEAST_PICTURES} at least")
-    order = np.random.default_rng(seed).permutation(len(paths))
-    held_out = min(len(paths) - 1, max(round(len(paths) * share), share > 0))  # of a few, one
-    chosen = set(order[:held_out].tolist())
+        raise UsageError(f"{root} holds {len(paths)} picture to learn from: that takes {LEAST_PICTURES} at least")
+    if held:
+        return Folder(tuple(paths), tuple(held / name for name in pictures_below(held)))
+    chosen = set(taken_out(len(paths), share, seed))
     return Folder(
         tuple(path for number, path in enumerate(paths) if number not in chosen),
         tuple(path for number, path in enumerate(paths) if number in chosen),
     )
+
+
+def taken_out(count: int, share: float, seed: int) -> list[int]:
+    """The numbers of those of so many that are kept for validation: of a few, one; never all."""
+    some = min(count - 1, max(round(count * share), share > 0))
+    return sorted(np.random.default_rng(seed).permutation(count)[:some].tolist())
 
 
 def records(paths: Iterable[Path]) -> list[dict[str, Any]]:
@@ -69,19 +72,15 @@ def records(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return [input_file("picture", path).model_dump(include={"path", "size", "sha256"}) for path in paths]
 
 
-def unchanged(kept: Iterable[Mapping[str, Any]], run: Path | str) -> tuple[Path, ...]:
-    """The files of such records.
+def unchanged(kept: Iterable[Mapping[str, Any]], search: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Where the files of such records are now: at their place, or below the folders ``search``, known by their hash.
 
     Raises:
-        UsageError: One is gone or has another size than when the run began.
+        UsageError: One is gone or has changed.
     """
-    paths = []
-    for one in kept:
-        path = Path(one["path"])
-        if not path.is_file() or path.stat().st_size != one["size"]:
-            raise UsageError(f"{path} is not there, or another picture than when the run {run} began")
-        paths.append(path)
-    return tuple(paths)
+    inputs = [Input(role="picture", **one) for one in kept]
+    found = find(inputs, search)
+    return tuple(found[one.sha256] for one in inputs)
 
 
 class Pictures:

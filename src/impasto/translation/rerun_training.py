@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from impasto.errors import ImpastoError, UsageError
@@ -13,13 +13,14 @@ from impasto.runs.circumstances import circumstances
 from impasto.runs.difference import Difference, Outcome, difference
 from impasto.runs.directory import RunDirectory, path_again
 from impasto.runs.progress import Listen
+from impasto.runs.verbs import ENHANCEMENT, SEGMENTATION
 from impasto.translation import train_enhancement, train_segmentation
 from impasto.translation.model import load
 from impasto.translation.work import TrainedModel
 
 RESUMES: dict[str, Callable[..., TrainedModel]] = {
-    train_enhancement.VERB: train_enhancement.resume,
-    train_segmentation.VERB: train_segmentation.resume,
+    ENHANCEMENT: train_enhancement.resume,
+    SEGMENTATION: train_segmentation.resume,
 }
 FACTS = ("source", "train", "valid", "recipe", "pictures", "files", "frames_to_training", "networks", "seed", "every")
 
@@ -28,6 +29,7 @@ def rerun_training(
     directory: Path | str,
     *,
     out: Path | str | None = None,
+    search: Iterable[Path] = (),
     progress: Listen | None = None,
     download: Download | None = None,
 ) -> tuple[TrainedModel, Difference]:
@@ -36,6 +38,7 @@ def rerun_training(
     Args:
         directory: The run.
         out: The new run's directory; by default one beside the first.
+        search: Folders in which to look for pictures that have moved; they are known by their hash.
         progress: Called with every step.
         download: Called with (bytes done, bytes in all) while weights are downloaded.
 
@@ -52,7 +55,7 @@ def rerun_training(
         new, verb=run.verb, options=run.options, manifest=facts | {"made_with": circumstances(device)}
     )
     try:
-        result = RESUMES[run.verb](begun.path, progress=progress, download=download)
+        result = RESUMES[run.verb](begun.path, search=search, progress=progress, download=download)
     except ImpastoError:
         if not begun.checkpoint_path.exists():
             shutil.rmtree(begun.path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import merge
 from impasto.runs.progress import Listen
+from impasto.runs.verbs import ENHANCEMENT
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
 from impasto.translation.criterion import Criterion, criterion
@@ -33,7 +34,6 @@ from impasto.translation.pictures import Folder, Pictures, records, split, uncha
 from impasto.translation.training_recipe import is_file, recipe_of, settled
 from impasto.translation.work import Prepared, Rows, TrainedModel, begin, require_stages, take_up
 
-VERB = "train-enhance"
 PENALTY = 10.0  # Gulrajani et al. (2017), section 4
 SHOWN = 6  # validation pictures on the sheet
 
@@ -76,7 +76,7 @@ def train_enhancement(
     return begin(
         _prepare(folder, recipe, options, device, download),
         options,
-        verb=VERB,
+        verb=ENHANCEMENT,
         source=source,
         words=[options.task, *([f"x{options.scale}"] if options.scale > 1 else [])],
         facts={"train": records(folder.train), "valid": records(folder.valid), "recipe": recipe.to_json()},
@@ -86,15 +86,27 @@ def train_enhancement(
     )
 
 
-def resume(directory: Path | str, *, progress: Listen | None = None, download: Download | None = None) -> TrainedModel:
+def resume(
+    directory: Path | str,
+    *,
+    search: Iterable[Path] = (),
+    progress: Listen | None = None,
+    download: Download | None = None,
+) -> TrainedModel:
     """Go on with a run where its last checkpoint is, to the weights that it would have come to.
+
+    Args:
+        directory: The run.
+        search: Folders in which to look for pictures that have moved; they are known by their hash.
+        progress: Called with every step.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
 
     Raises:
         UsageError: No run, one that is finished, pictures or weights that have changed, another process at work in it.
     """
 
     def prepare(run: RunDirectory, options: EnhancementOptions) -> Prepared:
-        folder = Folder(*(unchanged(run.manifest[part], directory) for part in ("train", "valid")))
+        folder = Folder(*(unchanged(run.manifest[part], search) for part in ("train", "valid")))
         recipe = Recipe.from_json(run.manifest["recipe"])
         return _prepare(folder, recipe, options, pick_device(options.device), download)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,6 +20,7 @@ from impasto.runs.directory import RunDirectory
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import merge
 from impasto.runs.progress import Listen
+from impasto.runs.verbs import SEGMENTATION
 from impasto.training.loop import TrainingProgress
 from impasto.training.stage import Stage
 from impasto.translation.iou import always, iou, scores_of
@@ -28,7 +28,7 @@ from impasto.translation.make import make, require_used
 from impasto.translation.masks import Masked, masked, nearest_frames
 from impasto.translation.model import TranslationModel
 from impasto.translation.options import SegmentationOptions
-from impasto.translation.pictures import records, unchanged
+from impasto.translation.pictures import records, taken_out, unchanged
 from impasto.translation.segmentation import (
     Example,
     SegmentationTask,
@@ -42,7 +42,6 @@ from impasto.translation.work import Prepared, Rows, TrainedModel, begin, requir
 
 log = logging.getLogger("impasto")
 
-VERB = "train-segment"
 SHOWN = 6
 CLOSE = 300  # frames: ten seconds of a film
 
@@ -99,7 +98,7 @@ def train_segmentation(
     return begin(
         _prepare(data, options, device, download),
         options,
-        verb=VERB,
+        verb=SEGMENTATION,
         source=source,
         words=[options.encoder.replace(":", "-")],
         facts={
@@ -116,28 +115,37 @@ def train_segmentation(
     )
 
 
-def resume(directory: Path | str, *, progress: Listen | None = None, download: Download | None = None) -> TrainedModel:
+def resume(
+    directory: Path | str,
+    *,
+    search: Iterable[Path] = (),
+    progress: Listen | None = None,
+    download: Download | None = None,
+) -> TrainedModel:
     """Go on with a run where its last checkpoint is, to the weights that it would have come to.
+
+    Args:
+        directory: The run.
+        search: Folders in which to look for pictures and masks that have moved; they are known by their hash.
+        progress: Called with every step.
+        download: Called with (bytes done, bytes in all) while weights are downloaded.
 
     Raises:
         UsageError: No run, one that is finished, pictures or weights that have changed, another process at work in it.
     """
 
     def prepare(run: RunDirectory, options: SegmentationOptions) -> Prepared:
-        data = _again(run) if "files" in run.manifest else find(Path(run.manifest["source"]), options)
-        if [len(part) for part in (data.train, data.valid, data.test)] != run.manifest["pictures"]:
-            raise UsageError(f"the pictures of {run.manifest['source']} are not those the run {directory} began with")
-        return _prepare(data, options, pick_device(options.device), download)
+        return _prepare(_again(run, search), options, pick_device(options.device), download)
 
     return take_up(directory, SegmentationOptions, prepare, progress)
 
 
-def _again(run: RunDirectory) -> Data:
+def _again(run: RunDirectory, search: Iterable[Path]) -> Data:
     """The pictures and masks that a run began with."""
     files = run.manifest["files"]
     return Data(
         *(
-            Masked(*(unchanged(files[part][kind], run.path) for kind in ("pictures", "masks")))
+            Masked(*(unchanged(files[part][kind], search) for kind in ("pictures", "masks")))
             for part in ("train", "valid", "test")
         )
     )
@@ -154,8 +162,7 @@ def find(source: Path, options: SegmentationOptions) -> Data:
     train = parts.get("train") or masked(source)
     valid = parts.get("valid") or parts.get("val")
     if valid is None:
-        order = np.random.default_rng(options.seed).permutation(len(train))
-        held = set(order[: min(len(train) - 1, round(options.valid * len(train)))].tolist())
+        held = set(taken_out(len(train), options.valid, options.seed))
         valid, train = (
             _part(train, [k for k in range(len(train)) if (k in held) is wanted]) for wanted in (True, False)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -88,15 +87,14 @@ def _grid(radius: int) -> tuple[Tensor, Tensor]:
 def _filtered(images: Tensor, kernels: Iterable[Tensor]) -> Tensor:
     """Each picture convolved with its kernel, mirrored at its borders, however small it is."""
     filtered = []
-    # else it is not float32 that computes there; elsewhere left alone: it is of the whole process, and a thread that
-    # makes pictures ready would set it while another trains
-    exact = torch.backends.cudnn.flags(benchmark=False, allow_tf32=False) if images.is_cuda else nullcontext()
-    with exact:
-        for image, kernel in zip(images, kernels):
-            radius = len(kernel) // 2
-            rows, columns = (_mirrored(side, radius, image.device) for side in image.shape[-2:])
-            padded = image.index_select(-2, rows).index_select(-1, columns)
-            filtered.append(F.conv2d(padded[:, None], kernel.to(padded)[None, None])[:, 0])
+    # cuDNN rounds float32 to TF32, by a setting of the whole process: not to be changed by a thread that makes pictures
+    # ready while another trains
+    kind = torch.float64 if images.is_cuda else images.dtype
+    for image, kernel in zip(images, kernels):
+        radius = len(kernel) // 2
+        rows, columns = (_mirrored(side, radius, image.device) for side in image.shape[-2:])
+        padded = image.index_select(-2, rows).index_select(-1, columns).to(kind)
+        filtered.append(F.conv2d(padded[:, None], kernel.to(padded)[None, None])[:, 0].to(images.dtype))
     return torch.stack(filtered)
 
 

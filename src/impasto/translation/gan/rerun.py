@@ -12,11 +12,12 @@ from impasto.runs.directory import RunDirectory, path_again
 from impasto.runs.options_file import validate
 from impasto.runs.progress import Listen
 from impasto.runs.recipe import Recipe, places
+from impasto.runs.verbs import GAN
 from impasto.synthesis import rerun as pictures
 from impasto.translation.gan.generate import Sheet, draw_sheet
 from impasto.translation.gan.generated import load_generator
 from impasto.translation.gan.options import GanOptions, GenerateOptions
-from impasto.translation.gan.run import VERB, TrainedGan, train_gan
+from impasto.translation.gan.run import TrainedGan, train_gan
 
 
 def rerun(
@@ -33,7 +34,7 @@ def rerun(
         UsageError: No finished run of `impasto train gan`, or pictures that have changed.
     """
     run = RunDirectory.open(directory)
-    if run.verb != VERB or run.status != "finished":
+    if run.verb != GAN or run.status != "finished":
         raise UsageError(f"{directory} is no finished run of `impasto train gan`")
     first = _outcome(run)
     new = Path(out) if out else path_again(run)

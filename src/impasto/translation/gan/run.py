@@ -19,6 +19,7 @@ from impasto.runs.journal import Journal
 from impasto.runs.keeper import CHECKPOINT_SECONDS
 from impasto.runs.options_file import merge, validate
 from impasto.runs.progress import Listen, Progress
+from impasto.runs.verbs import GAN
 from impasto.translation.gan.curves import noise_curves
 from impasto.translation.gan.game import seed_of
 from impasto.translation.gan.generated import MODEL, columns_of, draw, save_generator, seeded_noise, sheet
@@ -28,7 +29,6 @@ from impasto.translation.gan.pictures import RealPictures, load_pictures
 from impasto.translation.gan.play import GENERATOR, WEIGHTS, play
 from impasto.translation.gan.progressive import Growth
 
-VERB = "train-gan"
 SHEET, CURVES = "sheet.png", "curves.png"
 READ = 0.02  # part of the work that is done when the pictures are read, roughly
 LAST = 100  # steps whose Wasserstein estimates are averaged
@@ -87,8 +87,8 @@ def train_gan(
     if expect and pictures.sha256 != expect:
         raise UsageError(f"the pictures of {source} are not those that the run was trained on")
     begun = RunDirectory.create(
-        Path(run) if run else default_path(VERB, source.resolve().stem, options.kind),
-        verb=VERB,
+        Path(run) if run else default_path(GAN, source.resolve().stem, options.kind),
+        verb=GAN,
         options=options.model_dump(mode="json"),
         manifest={
             "source": str(source.absolute()),
@@ -111,7 +111,7 @@ def resume(directory: Path | str, *, progress: Listen | None = None) -> TrainedG
             work in it.
     """
     run = RunDirectory.open(directory)
-    if run.verb != VERB:
+    if run.verb != GAN:
         raise UsageError(f"the run {directory} is one of `impasto {run.verb}`, and not of `impasto train gan`")
     with run.lock():
         if run.status == "finished":
