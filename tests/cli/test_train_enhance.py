@@ -192,7 +192,7 @@ def test_a_picture_that_has_gone_is_named(photos: Path, capsys: Output) -> None:
         train_enhancement("mine", run="run", progress=stop, width=4, blocks=1, stages="all:1", size=32, device="cpu")
     Path("mine/2.png").unlink()
     assert refused(capsys, "resume", "run").endswith(
-        f"{Path('mine/2.png').absolute()} is not there, or another picture than when the run run began\n"
+        f"missing or changed since: picture {Path('mine/2.png').absolute()}; say where to look with --search DIR\n"
     )
 
 

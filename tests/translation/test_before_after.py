@@ -115,3 +115,19 @@ def test_large_pictures_are_shown_smaller_and_their_middle_in_full(
 def test_what_is_transparent_is_shown_on_gray() -> None:
     seen = room._seen(Picture(torch.ones(1, 3, 2, 2), alpha=torch.zeros(1, 1, 2, 2)))
     assert (seen == 0.5).all()
+
+
+@pytest.mark.parametrize("side", [601, 520])
+def test_a_detail_shows_the_same_place_before_and_after(side: int) -> None:
+    """Sides that leave a remainder when they are halved, on a picture enlarged four times."""
+    before = torch.zeros(1, 3, side, side)
+    before[..., side // 2, side // 2 + 40] = 1
+    after = before.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    large = (4 * side, 4 * side)
+    places = []
+    for image in (before, after):
+        cut = room._middle(image, large)[0, 0].clamp_min(0)
+        assert cut.shape == (room.DETAIL, room.DETAIL)
+        y, x = torch.meshgrid(torch.arange(room.DETAIL) + 0.5, torch.arange(room.DETAIL) + 0.5, indexing="ij")
+        places.append((float((cut * y).sum() / cut.sum()), float((cut * x).sum() / cut.sum())))
+    assert places[0] == pytest.approx(places[1], abs=0.1)

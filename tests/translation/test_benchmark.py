@@ -236,3 +236,14 @@ def test_a_gray_file_is_judged_by_its_own_values(shared: Path, tmp_path: Path) -
     shutil.copy(shared / "data/super-resolution/Set14/x4/img_003_SRF_4_HR.png", tmp_path)
     found = benchmark("bicubic", tmp_path, scale=4, device="cpu")
     assert found.mean.scores["psnr"] == pytest.approx(23.15, abs=0.01)
+
+
+def test_colours_below_transparency_do_not_count(tmp_path: Path) -> None:
+    pixels, alpha = picture((32, 40), 0), torch.ones(1, 1, 32, 40)
+    alpha[..., :16, :] = 0
+    other = torch.where(alpha == 0, picture((32, 40), 1), pixels)
+    for name, one in (("a", pixels), ("b", other)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "one.png", Picture(one, alpha=alpha))
+    first, second = (benchmark("bicubic", tmp_path / name, scale=2).rows[0].scores for name in ("a", "b"))
+    assert first == second

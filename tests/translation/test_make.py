@@ -110,6 +110,11 @@ def test_settings_of_another_architecture_are_one_line(fields: dict[str, Any], s
                    switch=None, automatic_stop=False),
          "--adversarial and --adversarial-weight and --content-weight and --critic-epochs and --switch and --automatic-stop change "
          "nothing without a stage named gan: leave them out, or add one, as --stages all:10 gan:2$"),
+        (enhancing(stages=("gan:2",), weight_decay=0.5, clip=None),
+         "--weight-decay and --clip change nothing of stages named gan: leave them out, or add another stage, as"),
+        (enhancing(stages=("all:1", "gan:1"), adversarial="wasserstein", switch=0.5), "--switch changes nothing of wasserstein"),
+        (enhancing(feature_network="vgg19", feature_taps=("relu1_1",)),
+         "--feature-network and --feature-taps change nothing of a loss of pixels alone: leave them out, or give --features"),
     ],
     ids=str,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto.errors import UsageError
 from impasto.images.resample import imresize
 from impasto.translation import pictures as room
-from impasto.translation.pictures import Pictures, middle, mirrored_to, split
+from impasto.translation.pictures import Pictures, middle, mirrored_to, records, split, unchanged
 
 SIZES = [(40, 48), (33, 20), (9, 50), (5, 7), (40, 40)]
 
@@ -72,10 +72,33 @@ def test_too_few_pictures_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no pictures"):
         split(tmp_path, 0.1, 0)
     touch(tmp_path, "one.png")
-    with pytest.raises(UsageError, match="holds 1 picture: to learn takes 2 at least"):
+    with pytest.raises(UsageError, match="holds 1 picture to learn from: that takes 2 at least"):
         split(tmp_path, 0.1, 0)
     with pytest.raises(UsageError, match="nowhere"):
         split(tmp_path / "nowhere", 0.1, 0)
+
+
+def test_what_is_below_valid_is_never_learnt_from(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "more/b.png", "valid/c.png", "valid/in/d.png")
+    found = split(tmp_path, 0.5, 0)
+    assert found.train == (tmp_path / "a.png", tmp_path / "more/b.png")
+    assert found.valid == (tmp_path / "valid/c.png", tmp_path / "valid/in/d.png")
+
+
+def test_pictures_of_a_run_are_known_by_their_content(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    kept = records(paths)
+    assert unchanged(kept) == tuple(paths)
+    paths[0].write_bytes(b"A.png")  # as long as it was
+    with pytest.raises(
+        UsageError, match=r"missing or changed since: picture .*a\.png; say where to look with --search"
+    ):
+        unchanged(kept)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved/other.png").write_bytes(b"a.png")
+    assert unchanged(kept, [tmp_path / "moved"]) == (tmp_path / "moved/other.png", paths[1])
 
 
 # What is kept

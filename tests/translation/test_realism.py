@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from impasto.errors import UsageError
 from impasto.images.resample import imresize
@@ -54,6 +55,15 @@ def test_weights_and_buffers_are_mixed_linearly() -> None:
     assert all(torch.equal(model.module.state_dict()[key], value) for key, value in before.items())
     pixels = smooth()
     assert not torch.equal(mixed.module(pixels), model.module(pixels))
+
+
+def test_between_two_spectral_norms_every_layer_still_has_norm_1() -> None:
+    unet = {"kind": "unet", "width": 16, "norm": "spectral"}
+    mixed = between(random_model(0, unet), random_model(1, unet), 0.5)
+    layers = [layer for layer in mixed.module.modules() if is_parametrized(layer)]
+    assert len(layers) > 8
+    for layer in layers:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -303,9 +303,9 @@ def test_a_run_that_cannot_be_taken_up_is_one_line(whole: TrainedModel, photos: 
     picture = mine / "3.png"
     there = picture.read_bytes()
     picture.unlink()
-    assert refused() == f"{picture} is not there, or another picture than when the run {run} began"
+    assert refused() == f"missing or changed since: picture {picture}; say where to look with --search DIR"
     picture.write_bytes(there + b"more")
-    assert refused().startswith(f"{picture} is not there, or another picture")
+    assert refused().startswith(f"missing or changed since: picture {picture}")
     picture.write_bytes(there)
     with RunDirectory.open(run).lock():
         assert "another process is at work" in refused()
@@ -346,7 +346,11 @@ def test_a_run_that_cannot_be_taken_up_is_one_line(whole: TrainedModel, photos: 
         ({"stages": ("decoder:1",)}, "only a U-Net has a decoder"),
         ({"scale": 3, "recipe": None, "stages": ("all:1@64",)}, "crops of 64 pixels do not divide by 3: take 63"),
         ({"stages": ("all:1", "gna:2")}, "'gna:2' is no stage: what learns is decoder or all or gan"),
-        ({"stages": ("all:1", "gan:2"), "valid": 0.0}, "a stage named gan stops by validation pictures"),
+        ({"stages": ("all:1", "gan:2@64"), "valid": 0.0}, "a stage named gan stops by validation pictures"),
+        (
+            {"stages": ("all:1", "gan:2"), "size": 32},
+            "crops of 32 pixels are too small for the critic course: it needs 64",
+        ),
         ({"architecture": "unet"}, "a U-Net has no blocks"),
         ({"attention": True}, "--attention changes nothing of a light network"),
         ({"recipe": "min-side:40 enlarge"}, "min-side:40 does nothing to crops of 16 pixels"),

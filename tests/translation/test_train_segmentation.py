@@ -197,7 +197,7 @@ def test_a_run_that_cannot_be_taken_up_is_one_line(learnt: TrainedModel, toys: P
     for name in ("train/images", "train/masks", "val/images", "test/masks"):
         path = sorted((mine / name).iterdir())[0]
         there = path.read_bytes()
-        changed = rf"{path} is not there, or another picture than when the run {run} began"
+        changed = rf"missing or changed since: picture {path}; say where"
         path.write_bytes(there + b"more")
         with pytest.raises(UsageError, match=changed):
             resume(run)

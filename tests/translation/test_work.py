@@ -56,6 +56,9 @@ class DarkLesson:
         self.architecture = architecture
         self.asked: list[tuple[Stage, int]] = []
 
+    def epochs(self, stage: Stage) -> int:
+        return stage.epochs + (stage.layers == "gan")  # for which the critic learns alone
+
     def task(self, stage: Stage, first_epoch: int) -> Darken:
         self.asked.append((stage, first_epoch))
         return Darken(stage.size or 8, first_epoch)
@@ -190,7 +193,7 @@ def test_every_stage_is_told_how_many_epochs_came_before_it(tmp_path: Path) -> N
     run = begin(tmp_path / "run", options)
     with run.lock():
         work(run, module, lesson, options, None)
-    assert lesson.asked == [(Stage("all", 2), 0), (Stage("gan", 3), 2), (Stage("all", 1, 1e-5, 24), 5)]
+    assert lesson.asked == [(Stage("all", 2), 0), (Stage("gan", 3), 2), (Stage("all", 1, 1e-5, 24), 6)]
     assert not module.training and not any(p.requires_grad for p in module.parameters())
     run, frozen = begin(tmp_path / "frozen", options), make(options)[0].requires_grad_(False)
     with run.lock():  # a stage named gan finds what an earlier one has frozen free

@@ -73,7 +73,11 @@ def enhance(
     if out and format_:
         raise UsageError(f"{out} says the format: leave --format out")
     suffix = _suffix(format_ or "png")
-    return _one(pictures[0], out, pictures[0].suffix if suffix == "same" else suffix, invented, compare, options, voice)
+    if suffix == "same":
+        from impasto.translation.places import own_suffix
+
+        suffix = own_suffix(pictures[0])
+    return _one(pictures[0], out, suffix, invented, compare, options, voice)
 
 
 def _suffix(format_: str) -> str:

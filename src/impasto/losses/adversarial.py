@@ -80,6 +80,16 @@ def boundary(name: AdversarialLossName) -> float:
     return 0.5 if _known(name) == "least-squares" else 0.0
 
 
+def chance_loss(name: AdversarialLossName) -> float:
+    """The loss of a critic that takes every picture for neither real nor made.
+
+    >>> [round(chance_loss(name), 2) for name in ("bce", "hinge", "least-squares")]
+    [0.69, 2.0, 0.25]
+    """
+    scores = torch.full((1,), boundary(name))
+    return float(critic_loss(scores, scores, name))
+
+
 @torch.no_grad()
 def clip_weights(critic: nn.Module, bound: float) -> None:
     """Bring every parameter into [−bound, bound], in place (Arjovsky et al. 2017, algorithm 1: 0.01)."""

@@ -1,4 +1,4 @@
-"""Names of the style losses, without torch: the command line must not wait for it."""
+"""Names of the losses of style, pixels and critics, without torch: the command line must not wait for it."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Names of the optimizers and schedules, without torch: the command line must not wait for it."""
+"""Names of the optimizers, schedules and precisions, without torch: the command line must not wait for it."""
 
 from typing import Literal
 

@@ -13,7 +13,8 @@ class Stage(NamedTuple):
     """What is trained for how long.
 
     Attributes:
-        layers: ``all``; of a classifier ``head`` or the lowest layer that is trained; of a U-Net ``decoder``.
+        layers: ``all``; of a classifier ``head`` or the lowest layer that is trained; of a U-Net ``decoder``; of an
+            enhancement ``gan``: all of it, against a critic.
         epochs: How often each picture is seen.
         learning_rate: The highest; None for the one of the options.
         size: Side of the pictures; None for the one of the options.

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from impasto.errors import ImpastoError
 from impasto.networks.allocator import keep_freed_memory
 from impasto.synthesis.memory import free_memory
+from impasto.translation.apply_options import MEMORY, Applied
 from impasto.translation.field import field_of
 from impasto.translation.footprint import footprint
 from impasto.translation.model import TranslationModel
@@ -69,7 +70,7 @@ def apply(
     *,
     tile: int | Literal["auto"] = "auto",
     overlap: int | None = None,
-    memory: float = 4.0,
+    memory: float = MEMORY,
     device: torch.device | None = None,
     precision: Precision = "auto",
     self_ensemble: bool = False,
@@ -108,13 +109,13 @@ def apply(
     if device.type == "cpu":
         keep_freed_memory()  # a third of the time goes into giving it back and taking it again
     # channels last: on a CPU its convolutions take two thirds of the time
-    module = _tried(lambda: model.module.to(device).to(memory_format=torch.channels_last).eval(), device)
+    module = tried(lambda: model.module.to(device).to(memory_format=torch.channels_last).eval(), device)
     if module is None:
         raise _no_memory(model, device)
     height, width = pixels.shape[-2:]
-    _require_room(model, pixels)
+    require_room(model, (height * model.scale, width * model.scale), pixels.device)
     shape = (1, channels_of(model), height * model.scale, width * model.scale)
-    out = _tried(lambda: torch.zeros(shape, device=pixels.device), device)
+    out = tried(lambda: torch.zeros(shape, device=pixels.device), device)
     if out is None:
         raise _no_memory(model, pixels.device)
     longest = max(height, width)
@@ -127,15 +128,30 @@ def apply(
     return out
 
 
+def kept_out(model: TranslationModel, options: Applied) -> set[str]:
+    """The options that a result does not depend on, and which its recipe leaves out.
+
+    Memory, by which tiles are chosen, is one of them unless these are blended.
+    """
+    if options.memory == MEMORY or options.tile:
+        return {"device", "memory"}
+    blended = options.overlap is not None or bool(field_of(model.module, model.scale).everywhere)
+    return {"device"} if blended else {"device", "memory"}
+
+
 def channels_of(model: TranslationModel) -> int:
     """Of what a model gives: a picture, or scores of classes."""
     return len(model.classes) if model.task == "segment" else 3
 
 
-def _require_room(model: TranslationModel, pixels: Tensor) -> None:
-    """Find out before the work that there is no memory for its result."""
-    height, width = (side * model.scale for side in pixels.shape[-2:])
-    needed, free = channels_of(model) * height * width * 4, free_memory(pixels.device)
+def require_room(model: TranslationModel, size: tuple[int, int], device: torch.device) -> None:
+    """Find out before the work that there is no memory for a result of that (height, width).
+
+    Raises:
+        ImpastoError: There is none.
+    """
+    height, width = size
+    needed, free = channels_of(model) * height * width * 4, free_memory(device)
     if needed > free:
         raise ImpastoError(
             f"{model.name} makes {width}×{height} pixels of this picture, which take {needed / GIB:.1f} GiB, and "
@@ -207,7 +223,7 @@ def _divided(work: _Work, tile: Tile, size: tuple[int, int]) -> list[Tile]:
 
 def _grid(work: _Work) -> _Grid:
     """How tiles are laid, said aloud where they are not exact."""
-    field = _tried(lambda: field_of(work.module, work.model.scale), work.device)
+    field = tried(lambda: field_of(work.module, work.model.scale), work.device)
     if field is None:
         raise _no_memory(work.model, work.device)
     name, overlap = work.model.name, work.overlap
@@ -243,10 +259,10 @@ def _attempt(work: _Work, tile: Tile, turn: Turn, size: tuple[int, int]) -> Tens
             result = _run(work, crop)
         return result
 
-    return _tried(given, work.device)
+    return tried(given, work.device)
 
 
-def _tried(call: Callable[[], Made], device: torch.device) -> Made | None:
+def tried(call: Callable[[], Made], device: torch.device) -> Made | None:
     """What a call gives; None, all that can be freed being free again, when memory runs out."""
     try:
         return call()
@@ -347,7 +363,7 @@ def _side(model: TranslationModel, pixels: Tensor, out: Tensor, memory: float, d
     height, width = pixels.shape[-2:]
     if height * width <= SMALL:
         return max(height, width)
-    takes = _tried(lambda: footprint(model.module), device)
+    takes = tried(lambda: footprint(model.module), device)
     if takes is None:
         return SMALLEST_SIDE
     free = free_memory(device) * FREE_SHARE
@@ -356,7 +372,7 @@ def _side(model: TranslationModel, pixels: Tensor, out: Tensor, memory: float, d
     budget = max(free, SMALLEST_BUDGET)
     if takes.bytes(height * width) <= budget:
         return max(height, width)
-    field = _tried(lambda: field_of(model.module, model.scale), device)
+    field = tried(lambda: field_of(model.module, model.scale), device)
     if field is None:
         return SMALLEST_SIDE
     halo = BLENDED if field.everywhere else field.halo
@@ -386,7 +402,7 @@ def _half(work: _Work, precision: Precision) -> torch.dtype | None:
             off = (tried - exact).abs().max()
         return float(off), bool(tried.isfinite().all())
 
-    found = _tried(probed, work.device)
+    found = tried(probed, work.device)
     if found is None:
         log.warning("no memory to try %s in half precision: single precision is taken", work.model.name)
         return None

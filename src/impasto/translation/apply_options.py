@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -17,8 +17,23 @@ Memory = Annotated[
     float,
     Field(gt=0, description="GiB that may be used, if they are free. Tiles are made as large as that allows."),
 ]
+MEMORY = 4.0  # GiB, unless asked otherwise
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
 ]
 
-KEPT_OUT = {"memory", "device"}  # of a result's recipe: what it does not depend on
+
+class Applied(Protocol):
+    """Options that say how a network is applied."""
+
+    @property
+    def tile(self) -> int | None:
+        """Side of the tiles."""
+
+    @property
+    def overlap(self) -> int | None:
+        """Pixels that tiles see beyond their own."""
+
+    @property
+    def memory(self) -> float:
+        """GiB that may be used."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +20,7 @@ from impasto.images.resize import fit, resize, size_of
 
 LONGEST, DETAIL = 1600, 800  # pixels of a picture's longer side, and of a detail's at full size
 QUALITY = 92
+MARGIN = 8  # pixels around a detail, to interpolate from
 PAPER = 0.5  # gray beneath what is transparent
 
 Source = Picture | Path | str
@@ -104,12 +106,19 @@ def _seen(source: Source) -> Float[Tensor, "1 3 h w"]:
 
 def _middle(image: Tensor, large: tuple[int, int]) -> Tensor:
     """The middle `DETAIL` pixels of the picture at the size ``large``."""
-    cut = [min(DETAIL, side) for side in large]
-    height, width = size_of(image)
-    # of a smaller picture, the same place, and a little more to interpolate from
-    part = [max(1, round(side * c / big)) for side, c, big in zip((height, width), cut, large, strict=True)]
-    top, left = (height - part[0]) // 2, (width - part[1]) // 2
-    return resize(image[..., top : top + part[0], left : left + part[1]], (cut[0], cut[1]))
+    parts, sizes, cuts = [], [], []
+    for side, big in zip(size_of(image), large, strict=True):
+        length = min(DETAIL, big)
+        first = (big - length) // 2
+        # of a smaller picture, the same place, and a little more to interpolate from
+        times, margin = big / side, 0 if side == big else MARGIN
+        start = max(0, math.floor(first / times) - margin)
+        stop = min(side, math.ceil((first + length) / times) + margin)
+        begin = round(start * times)
+        parts.append(slice(start, stop))
+        sizes.append(round(stop * times) - begin)
+        cuts.append(slice(first - begin, first - begin + length))
+    return resize(image[..., parts[0], parts[1]], (sizes[0], sizes[1]))[..., cuts[0], cuts[1]]
 
 
 def _view(title: str, about: str, before: Tensor, after: Tensor) -> View:

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import UsageError
-from impasto.images import Picture, read
+from impasto.images import read
 from impasto.images.folder import pictures_below
 from impasto.images.resample import imresize, round_to_8_bits
 from impasto.networks.device import DeviceName, pick_device
@@ -27,6 +27,7 @@ from impasto.translation.degrade.jpeg import through_libjpeg
 from impasto.translation.metrics import Colour, colourfulness, psnr, psnr_b, ssim, y_channel
 from impasto.translation.model import TranslationModel, load
 from impasto.translation.names import Task
+from impasto.translation.pictures import on_white
 from impasto.translation.recolour import colorize
 
 Baseline = Literal["bicubic", "jpeg", "nothing"]
@@ -283,7 +284,8 @@ def _row(
 ) -> Row:
     picture = read(folder / name)
     is_gray = protocol.gray or picture.mode in ("L", "LA")
-    good = _cropped(_as_gray(picture) if protocol.gray else picture.pixels, protocol.scale)
+    pixels = on_white(picture)
+    good = _cropped(_as_gray(pixels) if protocol.gray else pixels, protocol.scale)
     bad = protocol.degrade(good, is_gray, seed).float()
     plain = imresize(bad, scale=protocol.scale)
 
@@ -329,11 +331,11 @@ def _cropped(image: Float[Tensor, "1 3 h w"], scale: int) -> Float[Tensor, "1 3 
     return image[..., :height, :width]
 
 
-def _as_gray(picture: Picture) -> Float[Tensor, "1 3 h w"]:
+def _as_gray(pixels: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     """A gray picture as it is; of a coloured one its Y, in 16 … 235, as a picture."""
-    if bool((picture.pixels == picture.pixels[:, :1]).all()):  # also where the file holds it as RGB
-        return picture.pixels
-    return round_to_8_bits(y_channel(picture.pixels) / 255).expand(-1, 3, -1, -1)
+    if bool((pixels == pixels[:, :1]).all()):  # also where the file holds it as RGB
+        return pixels
+    return round_to_8_bits(y_channel(pixels) / 255).expand(-1, 3, -1, -1)
 
 
 def _good_pictures(folder: Path, scale: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.errors import UsageError
+from impasto.errors import ImpastoError, UsageError
 from impasto.images import Picture, read, require_format, write
 from impasto.images.inline import inline_png
 from impasto.images.resample import imresize
@@ -22,8 +23,7 @@ from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, Recipe, input_file
-from impasto.translation.apply import Progress, apply
-from impasto.translation.apply_options import KEPT_OUT
+from impasto.translation.apply import Progress, apply, kept_out, require_room, tried
 from impasto.translation.choice import Chosen, choose
 from impasto.translation.enhance_options import EnhanceOptions
 from impasto.translation.invented import Invented, invented
@@ -113,9 +113,13 @@ def enhance(
         _warn_of_frames(path)
     if out:
         _require_fits(Path(out), _size(source, options.outscale or chosen.model.scale))
+    size = _size(source, options.outscale or chosen.model.scale)
+    require_room(chosen.model, size, source.pixels.device)
     with torch.no_grad():
-        pixels, detail = _enhanced(source, chosen, options, invented, progress)
-        size = int(pixels.shape[-2]), int(pixels.shape[-1])
+        found = tried(partial(_enhanced, source, chosen, options, invented, progress), source.pixels.device)
+        if found is None:
+            raise ImpastoError(f"{size[1]}×{size[0]} pixels do not fit into memory: cut the picture, or ask for fewer")
+        pixels, detail = found
         alpha = None if source.alpha is None else enlarged(source.alpha, size)
     recipe = recipe_of(chosen, options, files)
     picture = replace(source, pixels=pixels, alpha=alpha, recipe=recipe.model_dump_json(exclude_defaults=True))
@@ -128,7 +132,7 @@ def enhance(
 
 def recipe_of(chosen: Chosen, options: EnhanceOptions, files: list[Input]) -> Recipe:
     """How a picture is made of these files."""
-    asked = options.model_dump(mode="json", exclude_defaults=True, exclude=KEPT_OUT)
+    asked = options.model_dump(mode="json", exclude_defaults=True, exclude=kept_out(chosen.model, options))
     return Recipe(
         verb="enhance",
         options=asked | {"model": chosen.name},

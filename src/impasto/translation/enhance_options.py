@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from impasto.translation.apply_options import Device, Memory, Overlap, Tile
+from impasto.translation.apply_options import MEMORY, Device, Memory, Overlap, Tile
 
 Use = Literal["superres", "restore", "colorize", "text"]
 
@@ -61,7 +61,7 @@ class EnhanceOptions(BaseModel):
     ] = False
     tile: Tile = None
     overlap: Overlap = None
-    memory: Memory = 4.0
+    memory: Memory = MEMORY
     precision: Annotated[
         Literal["auto", "32", "16", "bf16"],
         Field(description="Of the arithmetic; auto is half on a GPU, where it does no harm, else single."),

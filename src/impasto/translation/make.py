@@ -45,6 +45,10 @@ _OF_GAN = (
     "switch",
     "automatic_stop",
 )
+# Settings of all other stages.
+_OF_OTHERS = ("optimizer", "discriminative", "schedule", "weight_decay", "clip")
+# Settings of the network whose activations are compared.
+_OF_FEATURES = ("feature_network", "feature_weights", "feature_taps")
 
 
 def architecture_of(options: TranslationOptions, *, scale: int, out: int, network: Network | None) -> dict[str, Any]:
@@ -100,9 +104,16 @@ def require_used(options: TranslationOptions) -> None:
         fitting = [one for one in _possible(options) if all(one in _OF[name] for name in idle)]
         other = f", or take --architecture {' or '.join(fitting)}" if fitting else ""
         raise _idle(idle, f"of a {kind} network", other)
-    plain = all(parse_stage(text).layers != "gan" for text in options.stages)
-    if plain and (idle := [name for name in _OF_GAN if name in given]):
+    games = [parse_stage(text).layers == "gan" for text in options.stages]
+    if not any(games) and (idle := [name for name in _OF_GAN if name in given]):
         raise _idle(idle, "without a stage named gan", ", or add one, as --stages all:10 gan:2")
+    if all(games) and (idle := [name for name in _OF_OTHERS if name in given]):
+        raise _idle(idle, "of stages named gan", ", or add another stage, as --stages all:10 gan:2")
+    if isinstance(options, EnhancementOptions):
+        if options.adversarial == "wasserstein" and "switch" in given:
+            raise _idle(["switch"], "of wasserstein, whose loss has no level of chance", "")
+        if not (options.features or options.gram) and (idle := [name for name in _OF_FEATURES if name in given]):
+            raise _idle(idle, "of a loss of pixels alone", ", or give --features or --gram a weight")
 
 
 def _idle(names: Sequence[str], where: str, other: str) -> UsageError:

@@ -87,7 +87,6 @@ class TranslationOptions(BaseModel):
         Field(description="A model to begin with: a name, a run or a file; what fits of it is taken."),
     ] = None
     seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of all chance.")] = 0
-    memory: Annotated[float, Field(gt=0, description="GiB in which decoded pictures may be held.")] = 4.0
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto takes the fastest there is.")
     ] = "auto"
@@ -173,6 +172,7 @@ class EnhancementOptions(TranslationOptions):
     ] = (1.0,)
 
     # what it learns from
+    memory: Annotated[float, Field(gt=0, description="GiB in which decoded pictures may be held.")] = 4.0
     gray: Annotated[float, Field(ge=0, le=1, description="Part of the crops that are made gray before all else.")] = 0.0
 
     # what is minimised
@@ -199,8 +199,13 @@ class EnhancementOptions(TranslationOptions):
     ] = "course"
     critic_epochs: Annotated[int, Field(ge=0, description="Epochs for which the critic learns alone at first.")] = 1
     switch: Annotated[
-        float | None, Field(gt=0, description="The critic learns until its loss is below this; unset takes turns.")
-    ] = 0.65
+        float | None,
+        Field(
+            gt=0,
+            description="The critic learns until its loss is below this part of the loss of one that guesses; unset "
+            "takes turns, as wasserstein does.",
+        ),
+    ] = 0.94
     automatic_stop: Annotated[
         bool, Field(description="End a stage named gan where its curves say that it gains nothing more (NoGAN).")
     ] = True
@@ -267,5 +272,5 @@ class SegmentationOptions(TranslationOptions):
         """Options files of older runs hold settings that a U-Net never had, at their defaults."""
         if not isinstance(values, dict):
             return values
-        idle = {"blocks": None, "fold": None, "factored": False}
-        return {name: value for name, value in values.items() if name not in idle or value is not idle[name]}
+        idle = {"blocks": None, "fold": None, "factored": False, "memory": 4.0}
+        return {name: value for name, value in values.items() if name not in idle or value != idle[name]}

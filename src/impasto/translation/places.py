@@ -69,11 +69,16 @@ def places(names: Sequence[str], out: Path, suffix: str = ".png") -> list[Path]:
     found: dict[PurePath, str] = {}
     for name in names:
         path = PurePath(name)
-        own = path.suffix.lower() if path.suffix.lower() in FORMATS else ".png"
-        place = path.with_suffix(own if suffix == "same" else suffix)
+        place = path.with_suffix(own_suffix(path) if suffix == "same" else suffix)
         if other := found.get(place):
             raise UsageError(
                 f"{other} and {name} would both become {out / place}: rename one, or choose an --out for each"
             )
         found[place] = name
     return [out / place for place in found]
+
+
+def own_suffix(picture: PurePath) -> str:
+    """The picture's own format, ``.png`` where nothing is written in that."""
+    suffix = picture.suffix.lower()
+    return suffix if suffix in FORMATS else ".png"

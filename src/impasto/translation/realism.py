@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from impasto.errors import UsageError
+from impasto.training.parametrizations import settle
 from impasto.translation.model import TranslationModel
 
 
@@ -15,7 +16,8 @@ def between(model: TranslationModel, companion: TranslationModel, realism: float
     """A model whose weights are (1 − realism) · the model's + realism · its companion's.
 
     Wang et al. (2018), ESRGAN, section 3.4, network interpolation: of one network trained for its distance and, from
-    there, for how real its pictures look, the weights between give pictures between, without artefacts.
+    there, for how real its pictures look, the weights between give pictures between, without artefacts. What batch
+    norms have measured is mixed too.
 
     Args:
         model: The faithful one: 0 is it, exactly.
@@ -42,4 +44,5 @@ def between(model: TranslationModel, companion: TranslationModel, realism: float
     }
     module = copy.deepcopy(model.module)
     module.load_state_dict(mixed)
+    settle(module)  # singular vectors between two networks' are of neither, nor of what lies between
     return replace(model, module=module, name=f"{model.name} and {companion.name}")

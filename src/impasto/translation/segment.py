@@ -23,8 +23,7 @@ from impasto.networks.device import pick_device
 from impasto.runs.circumstances import circumstances
 from impasto.runs.options_file import merge
 from impasto.runs.recipe import Input, Recipe, input_file
-from impasto.translation.apply import Progress, apply
-from impasto.translation.apply_options import KEPT_OUT
+from impasto.translation.apply import Progress, apply, kept_out
 from impasto.translation.legend import with_legend
 from impasto.translation.model import TranslationModel, load
 from impasto.translation.pictures import on_white
@@ -174,7 +173,7 @@ def recipe_of(model: TranslationModel, options: SegmentOptions, files: list[Inpu
     """How the labels of these files are made."""
     return Recipe(
         verb="segment",
-        options=options.model_dump(mode="json", exclude_defaults=True, exclude=KEPT_OUT),
+        options=options.model_dump(mode="json", exclude_defaults=True, exclude=kept_out(model, options)),
         inputs=(*files, *model.inputs()),
         networks={model.name: model.sha256},
         made_with=circumstances(pick_device(options.device)),

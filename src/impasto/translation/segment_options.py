@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from impasto.translation.apply_options import Device, Memory, Overlap, Tile
+from impasto.translation.apply_options import MEMORY, Device, Memory, Overlap, Tile
 
 
 class SegmentOptions(BaseModel):
@@ -14,5 +14,5 @@ class SegmentOptions(BaseModel):
 
     tile: Tile = None
     overlap: Overlap = None
-    memory: Memory = 4.0
+    memory: Memory = MEMORY
     device: Device = "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from impasto.runs.options_file import merge
 from impasto.runs.progress import Listen
 from impasto.runs.verbs import ENHANCEMENT
 from impasto.training.loop import TrainingProgress
-from impasto.training.stage import Stage
+from impasto.training.stage import Stage, parse_stage
 from impasto.translation.criterion import Criterion, criterion
 from impasto.translation.degrade import Recipe
 from impasto.translation.make import make, require_used
@@ -141,6 +141,10 @@ class EnhancementLesson:
     facts: dict[str, Any]
     network: Network | None = None
 
+    def epochs(self, stage: Stage) -> int:
+        """Its own, and those for which a critic learns alone."""
+        return stage.epochs + (self.options.critic_epochs if stage.layers == "gan" else 0)
+
     def task(self, stage: Stage, first_epoch: int) -> PairTask:
         """Crops of the stage's size."""
         options = self.options
@@ -177,7 +181,7 @@ class EnhancementLesson:
             learning_rate=stage.learning_rate or 0.1 * options.learning_rate,
             gradient_penalty=PENALTY if options.adversarial == "wasserstein" else None,
             average=options.average,
-            switch=None if options.adversarial == "wasserstein" else options.switch,  # whose loss has no scale
+            switch=None if options.adversarial == "wasserstein" else options.switch,  # which has no level of chance
             auto_stop=options.automatic_stop and bool(self.valid),
             seed=options.seed + first_epoch,
             precision=options.precision,
@@ -228,7 +232,10 @@ def _prepare(
     room = int(options.memory * 2**30)
     pictures = Pictures(folder.train, memory=room, zooms=options.zooms)
     valid = validation_pairs(Pictures(folder.valid, memory=1), recipe, options.seed)
-    adversarial = any(text.startswith("gan:") for text in options.stages)
+    games = [stage for text in options.stages if (stage := parse_stage(text)).layers == "gan"]
+    adversarial = bool(games)
+    if games:
+        _require_critic(options, games, valid)
     if not valid and options.automatic_stop and adversarial:
         raise UsageError("a stage named gan stops by validation pictures: give --valid, or --no-automatic-stop")
     shown = (valid or validation_pairs(pictures, recipe, options.seed, most=SHOWN))[:SHOWN]
@@ -236,6 +243,23 @@ def _prepare(
     network = networks.load("pocket").to(device) if options.features or options.gram or adversarial else None
     lesson = EnhancementLesson(pictures, valid, shown, recipe, loss, options, device, architecture, facts, network)
     return Prepared(lesson, module, encoders | asked)
+
+
+def _require_critic(options: EnhancementOptions, games: Sequence[Stage], valid: Sequence[Batch]) -> None:
+    """Find out before the work that crops, or validation pictures, are too small for the critic."""
+    from impasto.translation.gan.critic import build_critic, smallest_side
+
+    least = smallest_side(build_critic({"kind": options.critic}))
+    if (side := min(stage.size or options.size for stage in games)) < least:
+        raise UsageError(
+            f"crops of {side} pixels are too small for the critic {options.critic}: it needs {least}; give the stage "
+            f"that size, as gan:2@{least}"
+        )
+    if (side := min((min(good.shape[2:]) for _, good in valid), default=least)) < least:
+        raise UsageError(
+            f"validation pictures of {side} pixels are too small for the critic {options.critic}: leave "
+            f"those of fewer than {least} out"
+        )
 
 
 def _told(folder: Folder, judged: int) -> str:

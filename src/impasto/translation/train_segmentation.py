@@ -195,6 +195,10 @@ class SegmentationLesson:
     device: torch.device
     architecture: dict[str, Any]
 
+    def epochs(self, stage: Stage) -> int:
+        """Its own."""
+        return stage.epochs
+
     def task(self, stage: Stage, first_epoch: int) -> SegmentationTask:
         """Crops of the stage's size."""
         options = self.options
@@ -243,7 +247,8 @@ class SegmentationLesson:
         """Of the test pictures: mIoU, accuracy, the IoU of each class, and the baseline that calls all one class."""
         if not self.test:
             return {}
-        counts = counted(module, self.test, len(self.classes), next(module.parameters()).device)
+        counts = counted(module.to(self.device), self.test, len(self.classes), self.device)
+        module.to("cpu")
         commonest = int(pixels_of(self.train)[: len(self.classes)].argmax())
         scores = {f"test_{name}": value for name, value in scores_of(counts).items()}
         plain = scores_of(always(counts, commonest))

@@ -45,6 +45,9 @@ Rows = Sequence[Sequence[tuple[str, Float[Tensor, "1 3 h w"]]]]
 class Lesson(Protocol):
     """What a network is to learn, whatever it is."""
 
+    def epochs(self, stage: Stage) -> int:
+        """How often a stage goes through the pictures."""
+
     def task(self, stage: Stage, first_epoch: int) -> Task:
         """What a stage learns from; ``first_epoch`` epochs came before it."""
 
@@ -200,7 +203,8 @@ def work(
             shown = lesson.sheet(event.judged or module)
             write(run.path / SHEET, Picture(contact_sheet(shown, height=SHEET_HEIGHT)))
             if record["kind"] == "watch":
-                replace_file(run.path / GAN_CURVES, restoration_curves(run.read_log()))
+                game = [one for one in run.read_log() if one["stage"] == number]
+                replace_file(run.path / GAN_CURVES, restoration_curves(game))
             else:
                 draw_curves(run.read_log(), run.path / CURVES)
         journal.keep(event.checkpoint, stage=number)
@@ -231,7 +235,7 @@ def _stages(
     first = begin_at.facts["stage"] if begin_at else 0
     for number, stage in enumerate(stages[first:], first):
         state = begin_at if begin_at and number == first else None
-        before = sum(earlier.epochs for earlier in stages[:number])
+        before = sum(lesson.epochs(earlier) for earlier in stages[:number])
         if stage.layers == "gan":
             module.requires_grad_(True)
             events = lesson.adversarial(module, stage, before, state)

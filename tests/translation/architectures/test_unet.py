@@ -104,9 +104,10 @@ def norms(network: UNet) -> tuple[int, int]:
 
 
 def test_the_norm_is_of_the_decoder_as_asked() -> None:
-    # two convolutions in the middle, two in each of the three steps, one before the last; and before every map
+    # two convolutions in the middle, two in each of the three steps, one before the last; norms before every map; and
+    # those that enlarge, which no batch norm follows
     assert norms(unet(width=8, norm="batch")) == (9 + 4, 0)
-    assert norms(unet(width=8, norm="weight")) == norms(unet(width=8, norm="spectral")) == (4, 9)
+    assert norms(unet(width=8, norm="weight")) == norms(unet(width=8, norm="spectral")) == (4, 9 + 3)
     assert norms(unet(width=8, norm="none")) == (4, 0)
 
 

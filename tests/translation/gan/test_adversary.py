@@ -1,5 +1,6 @@
 """The GAN of restoration: sharper pictures, the turns of the two, the same bits after a stop, and when it ends."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import ImpastoError, UsageError
+from impasto.losses.names import AdversarialLossName
 from impasto.runs import checkpoint as checkpoints
 from impasto.training.loop import TrainingProgress
 from impasto.translation.gan import adversary
@@ -93,7 +95,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 def test_pictures_become_sharper_than_pixels_alone_make_them(pretrained: dict[str, Tensor]) -> None:
     plain, model = begun(pretrained).eval(), begun(pretrained)
     plan = replace(
-        PLAN, steps=120, critic_steps=20, critic_times=2.0, weights=(1.0, 5.0), switch=0.65, average=0.0, watch=40
+        PLAN, steps=120, critic_steps=20, critic_times=2.0, weights=(1.0, 5.0), switch=0.94, average=0.0, watch=40
     )
     events = run(model, plan)
     source, target = VALIDATION[0]
@@ -156,12 +158,18 @@ def test_the_critic_learns_first_and_the_generator_waits(pretrained: dict[str, T
     assert same(model, begun(pretrained))
 
 
-def test_with_a_threshold_the_generator_moves_only_after_a_loss_below_it(pretrained: dict[str, Tensor]) -> None:
-    plan = replace(PLAN, steps=40, critic_steps=0, switch=0.65, watch=40)
+@pytest.mark.parametrize(
+    ("loss", "threshold"), [("bce", 0.94 * math.log(2)), ("hinge", 1.88), ("least-squares", 0.235)]
+)
+def test_with_a_threshold_the_generator_moves_only_after_a_loss_below_it(
+    loss: AdversarialLossName, threshold: float, pretrained: dict[str, Tensor]
+) -> None:
+    """A part of what a critic loses that guesses, whatever the game."""
+    plan = replace(PLAN, steps=40, critic_steps=0, loss=loss, switch=0.94, watch=40)
     records = [event.record for event in run(begun(pretrained), plan) if event.record["kind"] == "step"]
     assert records[0]["trained"] == "critic"
     for before, after in pairwise(records):
-        below = before["trained"] == "critic" and before["critic_loss"] < 0.65
+        below = before["trained"] == "critic" and before["critic_loss"] < threshold
         assert after["trained"] == ("generator" if below else "critic")
     assert {"critic", "generator"} == {one["trained"] for one in records}
 
@@ -179,6 +187,33 @@ def test_a_critic_that_never_learns_enough_is_warned_of(
     run(model, replace(PLAN, switch=1e-9, average=0.0))
     assert same(model, begun(pretrained))
     assert "the generator did not move: pretrain it longer" in caplog.text
+
+
+def test_who_takes_turns_and_had_none_is_not_warned(
+    pretrained: dict[str, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    run(begun(pretrained), replace(PLAN, steps=1, switch=None))
+    assert not caplog.records
+
+
+def test_slopes_are_penalised_of_pictures_in_the_papers_range(
+    pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A critic of slope 1 in [0, 1] has half of it in [-1, 1]."""
+
+    class Slope(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor(1.0))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.scale * x.flatten(1).sum(1) / x[0].numel() ** 0.5
+
+    monkeypatch.setattr("impasto.translation.gan.adversary.build_critic", lambda *_: Slope())
+    plan = replace(PLAN, steps=1, critic_steps=0, loss="wasserstein", gradient_penalty=10.0)
+    first = run(begun(pretrained), plan)
+    penalty = next(event.record["penalty_loss"] for event in first if event.record["kind"] == "step")
+    assert penalty == pytest.approx(0.25, abs=1e-3)
 
 
 def test_each_loss_weighs_as_much_as_it_is_told_to(pretrained: dict[str, Tensor]) -> None:

@@ -93,7 +93,7 @@ def test_slopes_are_penalised_of_pictures_in_the_papers_range(monkeypatch: pytes
         seen.append((real.min().item(), real.max().item(), critic(real)))
         return gradient_penalty(critic, real, made, chance)
 
-    monkeypatch.setattr("impasto.translation.gan.play.gradient_penalty", spy)
+    monkeypatch.setattr("impasto.translation.gan.game.gradient_penalty", spy)
     how = options("wgan-gp", steps=1, critic_steps=1)
     list(play(new(how), bars(), how))
     (low, high, scores), critic = seen[0], new_critic(how, 1)

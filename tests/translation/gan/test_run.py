@@ -153,21 +153,21 @@ def test_nothing_is_begun_of_what_is_asked_wrongly(photos: Path, tmp_path: Path)
 def test_a_run_made_again_is_the_same_and_a_changed_one_is_told(
     trained: TrainedGan, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert again(trained.run, tmp_path / "again", Voice()) == 0
+    assert again(trained.run, (), tmp_path / "again", Voice()) == 0
     assert "identical: the same weights, bit for bit" in capsys.readouterr().out
     generator = load_generator(trained.run)
     shutil.copytree(trained.run, tmp_path / "other")
     with torch.no_grad():
         next(generator.module.parameters()).add_(0.25)
     save_generator(generator.module, generator.architecture, generator.card, tmp_path / "other" / "model.safetensors")
-    assert again(tmp_path / "other", tmp_path / "third", Voice(json=True)) == 1
+    assert again(tmp_path / "other", (), tmp_path / "third", Voice(json=True)) == 1
     facts = json.loads(capsys.readouterr().out)
     assert facts["weights"] == pytest.approx(0.25) and facts["reasons"] == []
     with pytest.raises(UsageError, match="not those that the run was trained on"):
         train_gan(photos, run=tmp_path / "fourth", expect="0" * 64, **MANY)
     RunDirectory.create(tmp_path / "begun", verb="train-gan", options={}, manifest={})
     with pytest.raises(UsageError, match="is no finished run of `impasto train gan`"):
-        again(tmp_path / "begun", None, Voice())
+        again(tmp_path / "begun", (), None, Voice())
 
 
 # A generator's file, and pictures

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.networks import catalogue, pocket
+from impasto.networks.hooks import at_rest
 from impasto.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, chain
 
 PROBE = 128  # pixels of the picture by which an encoder's scales are found
@@ -75,7 +76,7 @@ class TimmEncoder(Encoder):
             raise UsageError(f"timm's {type(module).__name__} does not give its intermediate maps: choose a resnet")
         self.module = module
         try:
-            with torch.no_grad():
+            with torch.no_grad(), at_rest(module):  # or its norms would remember the probe
                 found = self._all(torch.zeros(1, 3, PROBE, PROBE))
         except AssertionError as error:
             raise UsageError(f"timm's {type(module).__name__} takes pictures of one size: choose a resnet") from error

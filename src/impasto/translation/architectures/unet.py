@@ -6,12 +6,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from impasto.translation.architectures.attention import SelfAttention
 from impasto.translation.architectures.encoder import Encoder, encoder
 from impasto.translation.architectures.padding import cropped, padded
-from impasto.translation.architectures.upsample import PixelShuffleUp
+from impasto.translation.architectures.upsample import PixelShuffleUp, parametrized
 from impasto.translation.names import Norm
 
 
@@ -107,7 +106,7 @@ class _Step(nn.Module):
         attends: bool,
     ) -> None:
         super().__init__()
-        self.up = PixelShuffleUp(channels, given, scale, blur=blur, icnr=icnr)
+        self.up = PixelShuffleUp(channels, given, scale, blur=blur, icnr=icnr, norm=norm)
         # batch norm in any case: activations of an encoder may have any scale, and others' convolutions would not learn
         self.beside = nn.Sequential(nn.BatchNorm2d(beside)) if beside else None
         self.one = _conv(given + beside, made, norm)
@@ -171,11 +170,7 @@ def _conv(channels: int, out: int, norm: Norm) -> nn.Module:
     """3×3 convolution, its norm, ReLU."""
     conv = nn.Conv2d(channels, out, 3, padding=1, bias=norm != "batch")
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    if norm == "weight":
-        weight_norm(conv)
-    elif norm == "spectral":
-        spectral_norm(conv)
-    return nn.Sequential(conv, *_normalised(out, norm), nn.ReLU())
+    return nn.Sequential(parametrized(conv, norm), *_normalised(out, norm), nn.ReLU())
 
 
 def _normalised(channels: int, norm: Norm) -> list[nn.Module]:

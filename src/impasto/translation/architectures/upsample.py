@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from impasto.images.resample import kernel_at
-
-POWER_ITERATIONS = 15  # as torch's spectral norm begins
+from impasto.training.parametrizations import settle
+from impasto.translation.names import Norm
 
 
 @torch.no_grad()
@@ -28,15 +29,20 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
     repeated = kernel.repeat_interleave(scale**2, dim=0)
     if is_parametrized(conv, "weight"):
         conv.weight = repeated  # through the parametrization's right inverse
-        training = conv.training
-        conv.train()
-        for _ in range(POWER_ITERATIONS):  # each look at the weight is one: it has singular vectors of its own now
-            conv.weight  # noqa: B018
-        conv.train(training)
+        settle(conv)
     else:
         conv.weight.copy_(repeated)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
+
+
+def parametrized(conv: nn.Conv2d, norm: Norm) -> nn.Conv2d:
+    """A convolution, its weight under weight or spectral norm if that is the norm."""
+    if norm == "weight":
+        weight_norm(conv)
+    elif norm == "spectral":
+        spectral_norm(conv)
+    return conv
 
 
 class PixelShuffleUp(nn.Module):
@@ -46,9 +52,12 @@ class PixelShuffleUp(nn.Module):
     column are repeated, so that the size stays.
     """
 
-    def __init__(self, channels: int, out: int, scale: int = 2, *, blur: bool = True, icnr: bool = True) -> None:
+    def __init__(
+        self, channels: int, out: int, scale: int = 2, *, blur: bool = True, icnr: bool = True, norm: Norm = "none"
+    ) -> None:
+        """Make it; of the norms, ``weight`` and ``spectral`` are of its convolution, as fastai has it."""
         super().__init__()
-        self.conv = nn.Conv2d(channels, out * scale**2, 1)
+        self.conv = parametrized(nn.Conv2d(channels, out * scale**2, 1), norm)
         self.scale, self.blur = scale, blur
         if icnr:
             icnr_(self.conv, scale)

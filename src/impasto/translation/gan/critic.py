@@ -149,6 +149,11 @@ class Centred(nn.Module):
         return 2 * x - 1
 
 
+def smallest_side(critic: nn.Module) -> int:
+    """Pixels on a side that pictures need for a critic of :func:`build_critic`."""
+    return max(layer.smallest for layer in critic.modules() if isinstance(layer, Centred))
+
+
 class Dense(nn.Module):
     """What comes in, and beside it what some layers make of it: twice the channels."""
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from impasto.errors import ImpastoError
+from impasto.losses.adversarial import gradient_penalty
 from impasto.runs.checkpoint import Checkpoint
 from impasto.training.averaging import averaged as average_of
 from impasto.training.state import optimizer_state, restore_optimizer
@@ -107,6 +110,16 @@ def held(network: nn.Module) -> Iterator[nn.Module]:
     finally:
         for parameter in learning:
             parameter.requires_grad_(True)
+
+
+def penalty_of(
+    critic: Callable[[Tensor], Tensor],
+    real: Float[Tensor, "b c h w"],
+    made: Float[Tensor, "b c h w"],
+    chance: torch.Generator,
+) -> Float[Tensor, ""]:
+    """The gradient penalty of a critic of pictures in [0, 1], of its slopes over [−1, 1], for which λ = 10 is meant."""
+    return gradient_penalty(lambda x: critic((x + 1) / 2), 2 * real - 1, 2 * made - 1, chance)
 
 
 def seed_of(*numbers: int) -> int:

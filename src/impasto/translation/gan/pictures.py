@@ -19,6 +19,7 @@ from impasto.images import idx, read
 from impasto.images.folder import pictures_below
 from impasto.images.resize import resize
 from impasto.translation.gan.game import seed_of
+from impasto.translation.pictures import on_white
 
 log = logging.getLogger("impasto")
 
@@ -111,9 +112,7 @@ def _below(folder: Path, size: int, progress: Callable[[float, str], object] | N
         except UsageError as error:
             lost.append(str(error))
             continue
-        pixels = picture.pixels
-        if picture.alpha is not None:
-            pixels = pixels * picture.alpha + (1 - picture.alpha)
+        pixels = on_white(picture)
         small = resize(pixels, _short_side(pixels, size))
         h, w = (min(side, int(MOST_OBLONG * size)) for side in small.shape[2:])
         top, left = (small.shape[2] - h) // 2, (small.shape[3] - w) // 2

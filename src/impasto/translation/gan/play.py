@@ -12,13 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, RMSprop
 
-from impasto.losses.adversarial import clip_weights, critic_loss, drift, generator_loss, gradient_penalty
+from impasto.losses.adversarial import clip_weights, critic_loss, drift, generator_loss
 from impasto.networks.allocator import keep_freed_memory
 from impasto.runs.checkpoint import Checkpoint
 from impasto.training.loop import TrainingProgress
 from impasto.training.precision import fabric_for
 from impasto.translation.gan.critic import build_critic
-from impasto.translation.gan.game import Game, Side, begin, held, seed_of
+from impasto.translation.gan.game import Game, Side, begin, held, penalty_of, seed_of
 from impasto.translation.gan.options import GanOptions
 from impasto.translation.gan.pictures import RealPictures
 from impasto.translation.gan.progressive import Growth, ProgressiveCritic, grown_picture, growth
@@ -149,7 +149,7 @@ def _move_critic(
     found = {"wasserstein": -float(loss.detach())}
     if recipe.penalty:
         chance = torch.Generator().manual_seed(seed_of(options.seed, CRITIC, number, 1))
-        penalty = gradient_penalty(lambda x: critic((x + 1) / 2), 2 * real - 1, 2 * made - 1, chance)
+        penalty = penalty_of(critic, real, made, chance)
         loss = loss + recipe.penalty * penalty
         found["penalty"] = float(penalty.detach())
     if recipe.drift:
