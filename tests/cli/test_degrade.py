@@ -85,8 +85,8 @@ def test_the_list_shows_presets_steps_and_how_they_are_written(capsys: Output) -
         (["photos", "--preview", "s.xyz"], "'.xyz'"),
         (["photos", "--preview", "photos/0.png"], "one of the pictures that go in"),
         (["photos", "--preview", "bad/0.png", "--out", "bad"], "bad/0.png would be written twice"),
-        (["photos", "--preview", "s.png", "--out", "photos"], "one of the pictures that go in"),
-        (["photos", "--out", "photos"], "one of the pictures that go in"),
+        (["photos", "--preview", "s.png", "--out", "photos"], "is where the pictures are"),
+        (["photos", "--out", "photos"], "is where the pictures are"),
         (["photos", "--out", "photos/0.png"], "is a file"),
         (["photos", "--preview", "s.png", "--count", "0"], "count"),
         (["dot.png", "--recipe", "bicubic:4", "--preview", "s.png"], "dot.png is 1×1"),
@@ -100,6 +100,15 @@ def test_what_is_wrong_gets_one_line(arguments: list[str], said: str, capsys: Ou
     assert run(["degrade", *arguments]) == 2
     assert said in complained(capsys)
     assert not Path("s.png").exists() and not list(Path("bad").iterdir())
+
+
+def test_pictures_that_cannot_be_read_are_counted(capsys: Output) -> None:
+    Path("photos/broken.png").write_bytes(b"no picture")
+    assert run(["degrade", "photos", "--out", "bad", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["pictures"], json.loads(out)["left_out"]) == (2, 1) and "left out" in err
+    assert run(["degrade", "photos", "--out", "bad"]) == 1
+    assert "bad  2 pictures, 1 left out\n" in capsys.readouterr().out
 
 
 def test_a_dot_is_degraded(capsys: Output) -> None:

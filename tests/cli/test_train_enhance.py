@@ -196,6 +196,26 @@ def test_a_picture_that_has_gone_is_named(photos: Path, capsys: Output) -> None:
     )
 
 
+def test_a_run_finds_its_pictures_where_they_have_gone(photos: Path, capsys: Output) -> None:
+    shutil.copytree(photos, "mine")
+
+    def stop(event: Any) -> None:
+        raise KeyboardInterrupt
+
+    fields = {"width": 4, "blocks": 1, "stages": "all:1", "size": 32, "crops": 2, "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt):
+        train_enhancement("mine", run="run", progress=stop, **fields)
+    Path("mine").rename("yours")
+    assert "--preview is for pictures" in refused(capsys, "resume", "run", "--preview", "now.png")
+    assert run(["resume", "run", "--search", "yours"]) == 0
+    assert run(["rerun", "run", "--search", "yours", "--out", "again"]) == 0
+    assert same("run", "again")
+    capsys.readouterr()
+    assert run(["runs", "list", "."]) == 0
+    reached = f"{RunDirectory.open('run').manifest['scores']['psnr']:.2f} dB"
+    assert capsys.readouterr().out.count(reached) == 2
+
+
 def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bits(
     photos: Path, start: Callable[..., Any], wait_until: Callable[..., None]
 ) -> None:

@@ -278,6 +278,49 @@ def test_a_result_that_memory_cannot_hold_is_refused_before_the_work(monkeypatch
         enhance(Picture(scene()))
 
 
+def test_a_size_that_memory_cannot_hold_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "free_memory", lambda device: 10**6)
+        with pytest.raises(ImpastoError, match=r"superres-x2 makes 1320×900 pixels .* cut the picture"):
+            enhance(Picture(scene()), outscale=30, progress=lambda *words: told.append(words))
+    assert not told
+
+    def full(*arguments: object, **options: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr("impasto.translation.enhance.imresize", full)
+    with pytest.raises(ImpastoError, match="132×90 pixels do not fit into memory"):
+        enhance(Picture(scene()), outscale=3)
+
+
+def test_transparency_that_a_format_does_not_hold_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    alpha = torch.ones(1, 1, 30, 44)
+    enhance(Picture(scene(), alpha=alpha), out=tmp_path / "opaque.jpg")
+    assert not caplog.records
+    alpha[..., :9] = 0
+    enhance(Picture(scene(), alpha=alpha), out=tmp_path / "kept.png")
+    assert not caplog.records
+    enhance(Picture(scene(), alpha=alpha), out=tmp_path / "lost.jpg")
+    assert "lost.jpg: JPEG holds no transparency, so the picture is laid over white" in caplog.text
+
+
+def test_memory_is_in_the_recipe_where_the_result_depends_on_it(
+    photo: Path, tmp_path: Path, write_model: Callable[..., Path]
+) -> None:
+    unet = {"kind": "unet", "encoder_name": "pocket", "width": 16}
+    exact, everywhere = (
+        write_model(tmp_path / f"{name}.safetensors", unet | {"attention": name == "everywhere"}, "restore")
+        for name in ("exact", "everywhere")
+    )
+
+    def kept(model: Path, **fields: Any) -> bool:
+        return "memory" in enhance(photo, model=str(model), **fields).recipe.options
+
+    assert kept(everywhere, memory=3.0) and kept(exact, memory=3.0, overlap=4)
+    assert not (kept(exact, memory=3.0) or kept(everywhere) or kept(everywhere, memory=3.0, tile=64))
+
+
 def test_a_broken_picture_and_a_folder_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much")
     for path, words in (

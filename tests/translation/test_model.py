@@ -109,6 +109,9 @@ def test_a_model_is_found_by_its_shipped_name_its_run_or_its_file(
     monkeypatch.chdir(tmp_path / "runs/X2")
     assert load(".").name == "X2"
     assert card_of("superres-x2")["task"] == "restore"
+    save_file({"a": torch.zeros(1)}, tmp_path / "g.safetensors", {"format": "impasto generator"})
+    with pytest.raises(UsageError, match="is an impasto generator, and no model from picture to picture"):
+        load(tmp_path / "g.safetensors")
     with pytest.raises(UsageError, match="no shipped model 'superres-x3': there are superres-x2"):
         card_of("superres-x3")
     with pytest.raises(UsageError, match="no model 'superres-x3': there are superres-x2, runs, and files"):

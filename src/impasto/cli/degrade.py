@@ -30,7 +30,7 @@ def degrade(
     seed: int = 0,
     list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
     voice: Voice = QUIET,
-) -> None:
+) -> int:
     """Make good pictures bad by a recipe: on a sheet to judge it by, or in files.
 
     A recipe is a preset, a YAML file, or steps in their order, each NAME:VALUE,KEY=VALUE@PROBABILITY, where a VALUE
@@ -67,7 +67,8 @@ def degrade(
         How to speak.
     """
     if list_:
-        return _list(voice)
+        _list(voice)
+        return 0
     made = parse(recipe)
     if not sources:
         raise UsageError("no pictures: name some, or a folder of them (--list shows the recipes)")
@@ -78,10 +79,10 @@ def degrade(
 
     if out and out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: name a folder to write to")
+    found = craft.find(sources, out)
     if preview:
         require_format(preview)
         require_writable(preview)
-        found = craft.find(sources, out)
         require_apart(preview, [path for path, _ in found], craft.targets(found, out) if out else [])
     written: list[Path] = []
     with listener(voice) as bar:
@@ -93,16 +94,21 @@ def degrade(
         if out:
             written = craft.degrade_files(made, sources, out, seed=seed, progress=bar.part)
     lines = [str(preview)] if preview else []
-    lines += [f"{out}  {len(written)} picture{'s' * (len(written) != 1)}"] if out else []
+    left_out = len(found) - len(written) if out else 0
+    if out:
+        without = f", {left_out} left out" if left_out else ""
+        lines.append(f"{out}  {len(written)} picture{'s' * (len(written) != 1)}{without}")
     say(
         "\n".join([*lines, f"scale {made.scale}: {made}"]),
         voice,
         preview=preview,
         out=out,
         pictures=len(written),
+        left_out=left_out,
         scale=made.scale,
         recipe=made.to_json(),
     )
+    return 1 if left_out else 0
 
 
 def _list(voice: Voice) -> None:

@@ -18,13 +18,13 @@ from impasto.runs.verbs import GAN, MODELS
 
 runs = App(name="runs", help="The runs: list, show and compare them, and do one again.", help_epilogue="")
 
-REACHED = {  # what tells most of a run, and how it is told
-    "test_miou": "test mIoU {:.1%}",
-    "miou": "mIoU {:.1%}",
-    "psnr": "{:.2f} dB",
-    "psnr_chroma": "{:.2f} dB of colours",
-    "accuracy": "accuracy {:.1%}",
-    "wasserstein": "Wasserstein {:.2f}",
+REACHED = {  # what tells most of a run: how it is told, and times what
+    "test_miou": ("test mIoU {:.1f} %", 100),
+    "miou": ("mIoU {:.1f} %", 100),
+    "psnr": ("{:.2f} dB", 1),
+    "psnr_chroma": ("{:.2f} dB of colours", 1),
+    "accuracy": ("accuracy {:.1f} %", 100),
+    "wasserstein": ("Wasserstein {:.2f}", 1),
 }
 
 
@@ -190,8 +190,8 @@ def _craft(run: Path, search: tuple[Path, ...]) -> Callable[..., Any]:
 
 def _best(run: Any) -> str:
     """What a run has reached, by the first of the scores that it tells."""
-    for name, words in REACHED.items():
+    for name, (words, times) in REACHED.items():
         if name in run.scores:
             found = run.scores[name]
-            return words.format(found["value"] if isinstance(found, dict) else found)
+            return words.format(times * (found["value"] if isinstance(found, dict) else found))
     return ""

@@ -51,6 +51,8 @@ def walk(folder: Path) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
             empty.append(parts)
         return count
 
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: name a folder of pictures")
     enter((), frozenset())
     if not found:
         raise UsageError(f"{folder} holds no pictures: is it the right folder? ({', '.join(sorted(SUFFIXES))})")

@@ -87,7 +87,8 @@ def require_classifier(run: Path | str) -> RunDirectory:
     """
     directory = RunDirectory.open(run)
     if directory.verb != CLASSIFIER:
-        raise UsageError(f"{run} is a run of `impasto {directory.verb}`: give one of `impasto train classify`")
+        verb = directory.verb.replace("-", " ")
+        raise UsageError(f"{run} is a run of `impasto {verb}`: give one of `impasto train classify`")
     if directory.status != "finished":
         raise UsageError(f"the run {run} is not finished: go on with it by `impasto resume {run}`")
     return directory

@@ -48,7 +48,7 @@ def parse_stage(text: str) -> Stage:
             raise ValueError
     except ValueError:
         raise UsageError(
-            f"{text!r} is no stage: write LAYERS:EPOCHS, as head:10, features.7:2@160 (pictures of 160 pixels) or "
+            f"{text!r} is no stage: write LAYERS:EPOCHS, as all:10, all:2@160 (pictures of 160 pixels) or "
             "all:3*1e-4 (that learning rate)"
         ) from None
     return stage

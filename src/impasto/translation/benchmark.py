@@ -251,7 +251,7 @@ def _protocol(
 def _task_of_baseline(name: str, scale: int | None, quality: int | None, recipe: Recipe | None) -> Task:
     if name == "bicubic":
         if recipe is None and (scale or 1) < 2:
-            raise UsageError("bicubic enlarges any number of times: say how many (scale 2, 3 or 4)")
+            raise UsageError("bicubic enlarges any number of times: say how many by --scale 2, 3 or 4")
         return "superres"
     if name == "jpeg" and quality is None:
         raise UsageError("jpeg has any quality: give one (10 is the tables')")

@@ -76,7 +76,7 @@ def _default(options: EnhanceOptions) -> str:
         if options.scale and options.scale > 1:
             raise UsageError(f"--task {task} keeps the size: leave --scale out, or enlarge with --outscale")
         return DEFAULTS[task]
-    scales = sorted(facts["scale"] for facts in map(card_of, shipped()) if facts["task"] == "superres")
+    scales = sorted({facts["scale"] for facts in map(card_of, shipped()) if facts["task"] == "superres"})
     scale = options.scale or 2
     if scales and scale not in scales:
         raise UsageError(

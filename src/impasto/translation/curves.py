@@ -10,6 +10,7 @@ from typing import Any
 from impasto.images.replace import replace_file
 
 SMOOTHING = 50  # steps over which the loss of single steps is averaged
+LOGARITHMIC = 2.5  # times by which a loss falls that is drawn over a logarithmic axis
 
 
 def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
@@ -20,6 +21,7 @@ def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
         path: Where to.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     done = [record for record in records if "loss" in record or record["kind"] == "epoch"]  # each of them is a step
     steps = [(step, record["loss"]) for step, record in enumerate(done, 1) if "loss" in record]
@@ -33,12 +35,18 @@ def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     axes[0].plot([step for step, _ in steps], smooth)
     axes[0].plot([step for step, _ in means], [loss for _, loss in means], ".")
     axes[0].set(title=f"loss (mean of {SMOOTHING} steps)", xlabel="step; points: means of epochs")
-    if steps + means and min(loss for _, loss in steps + means) > 0:
+    shown = [loss for _, loss in means] + smooth
+    if shown and 0 < LOGARITHMIC * min(shown) < max(shown):
         axes[0].set_yscale("log")
+    else:
+        axes[0].ticklabel_format(axis="y", useOffset=False)
     for axis, name in zip(axes[1:], names, strict=True):
         there = [(number, record[name]) for number, record in enumerate(epochs, 1) if name in record]
         axis.plot(*zip(*there, strict=True), marker=".")
         axis.set(title=name.removeprefix("valid_") + " (validation)", xlabel="epoch")
+        axis.ticklabel_format(axis="y", useOffset=False)
+    for axis in axes:
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=90)
     replace_file(path, drawn.getvalue())

@@ -111,9 +111,9 @@ def enhance(
         path, source = Path(source), read(source)
         files = [input_file("content", path)]
         _warn_of_frames(path)
-    if out:
-        _require_fits(Path(out), _size(source, options.outscale or chosen.model.scale))
     size = _size(source, options.outscale or chosen.model.scale)
+    if out:
+        _require_fits(Path(out), size, source)
     require_room(chosen.model, size, source.pixels.device)
     with torch.no_grad():
         found = tried(partial(_enhanced, source, chosen, options, invented, progress), source.pixels.device)
@@ -186,8 +186,8 @@ def _detail(out: Tensor, pixels: Tensor, chosen: Chosen, options: EnhanceOptions
     return invented(out, scale=chosen.model.scale, faithful=pixels if chosen.model.scale == 1 else None)
 
 
-def _require_fits(path: Path, size: tuple[int, int]) -> None:
-    """Find out before the work that the format cannot hold a picture of that size."""
+def _require_fits(path: Path, size: tuple[int, int], source: Picture) -> None:
+    """Find out before the work that the format cannot hold a picture of that size, and say what else it does not."""
     require_format(path)
     kind = FORMATS[path.suffix.lower()]
     if max(size) > kind.largest:
@@ -195,6 +195,8 @@ def _require_fits(path: Path, size: tuple[int, int]) -> None:
             f"{path}: {kind.name} holds at most {kind.largest} pixels a side, the result will be "
             f"{size[1]} x {size[0]}: write a .png or .tif"
         )
+    if source.alpha is not None and not kind.alpha and bool((source.alpha < 1).any()):
+        log.warning("%s: %s holds no transparency, so the picture is laid over white; .png keeps it", path, kind.name)
 
 
 def _size(source: Picture, outscale: float) -> tuple[int, int]:

@@ -118,6 +118,8 @@ def load(name: Path | str) -> TranslationModel:
         raise UsageError(f"no model {str(name)!r}: there are {nearest(str(name), list(packaged))}, runs, and files")
     if _metadata(path) is not None:
         return read(path, path.absolute().parent.name if path.name == MODEL else path.stem)
+    if (kind := _about(path).get("format", "")).startswith("impasto "):
+        raise UsageError(f"{path} is an {kind}, and no model from picture to picture: take one of enhance or segment")
     from impasto.translation.third_party import load_third_party
 
     return load_third_party(path)
@@ -192,13 +194,18 @@ def require_task(task: str) -> Task:
 
 
 def _metadata(path: Path) -> dict[str, str] | None:
-    """What a file says of itself when it is one of ours; None when it is not."""
+    """What a file says of itself when it is a model of ours; None when it is not."""
+    about = _about(path)
+    return about if about.get("format") == FORMAT else None
+
+
+def _about(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself."""
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            return file.metadata() or {}
     except (SafetensorError, OSError):
-        return None
-    return metadata if metadata.get("format") == FORMAT else None
+        return {}
 
 
 def _kept(value: Tensor, half: bool) -> Tensor:

@@ -45,8 +45,7 @@ def planned(
         raise UsageError(f"--out {out} is a file: several pictures need a folder")
     found = gathered([Path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)], out)
     made = places([name for _, name in found], out, suffix)
-    if not {place.parent.resolve() for place in made}.isdisjoint(source.parent.resolve() for source, _ in found):
-        raise UsageError(f"--out {out} is where the pictures are: name another folder")
+    require_elsewhere(made, [source for source, _ in found], out)
     return [(source, place) for (source, _), place in zip(found, made, strict=True)]
 
 
@@ -76,6 +75,16 @@ def places(names: Sequence[str], out: Path, suffix: str = ".png") -> list[Path]:
             )
         found[place] = name
     return [out / place for place in found]
+
+
+def require_elsewhere(made: Sequence[Path], sources: Sequence[Path], out: Path) -> None:
+    """Refuse results among the pictures that they are made of, which would be taken for pictures the next time.
+
+    Raises:
+        UsageError: One would be.
+    """
+    if not {place.parent.resolve() for place in made}.isdisjoint(source.parent.resolve() for source in sources):
+        raise UsageError(f"--out {out} is where the pictures are: name another folder")
 
 
 def own_suffix(picture: PurePath) -> str:

@@ -97,6 +97,11 @@ def test_squeezenet_s_weights_are_the_network_s_though_its_borders_are_padded(sq
     assert network.module.features[0].padding == (0, 0) and network.module.features[2].ceil_mode
 
 
+def test_a_new_network_of_timm_remembers_no_picture() -> None:
+    norms = [layer for layer in encoder("timm:test_resnet").modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert norms and all(layer.training and not layer.num_batches_tracked for layer in norms)
+
+
 def test_a_network_of_timm_is_filled_and_normalised_its_own_way(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "resnet.safetensors"

@@ -81,7 +81,7 @@ def test_names_that_would_be_the_same_are_refused_before_the_work(folder: Path, 
 
 def test_a_good_picture_is_never_written_over(folder: Path) -> None:
     before = (folder / "in/b.png").read_bytes()
-    with pytest.raises(UsageError, match="one of the pictures that go in"):
+    with pytest.raises(UsageError, match="is where the pictures are"):
         degrade_files(parse("gray"), [folder], folder)
     assert (folder / "in/b.png").read_bytes() == before and not (folder / "a.png").exists()
 

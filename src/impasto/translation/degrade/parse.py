@@ -196,5 +196,5 @@ def _what_there_is(name: str) -> str:
     if name in PRESETS:
         return f"{name} is a whole recipe, which stands alone"
     like = get_close_matches(name, list(PRESETS), 2)
-    recipes = f", and the recipe{'s' * (len(like) > 1)} {', '.join(like)}" if like else ""
+    recipes = f", and of whole recipes {', '.join(like)} and others (--list shows all)" if like else ""
     return f"there are {nearest(name, list(OPERATIONS), 20)}{recipes}"

@@ -20,7 +20,7 @@ from impasto.images.contact_sheet import contact_sheet
 from impasto.translation.degrade.draw import plan
 from impasto.translation.degrade.recipe import Recipe
 from impasto.translation.pictures import on_white
-from impasto.translation.places import gathered, places
+from impasto.translation.places import gathered, places, require_elsewhere
 
 log = logging.getLogger("impasto")
 
@@ -49,12 +49,10 @@ def targets(found: Sequence[tuple[Path, str]], out: Path) -> list[Path]:
     """Where each of these pictures is written to, degraded.
 
     Raises:
-        UsageError: Two would be one, or a good one would be written over.
+        UsageError: Two would be one, or one would be written among the good ones.
     """
     made = places([name for _, name in found], out)
-    inputs = {path.resolve() for path, _ in found}
-    if lost := next((target for target in made if target.resolve() in inputs), None):
-        raise UsageError(f"{lost} is one of the pictures that go in: name another folder to write to")
+    require_elsewhere(made, [path for path, _ in found], out)
     return made
 
 
@@ -122,7 +120,7 @@ def degrade_files(
     whatever other pictures there are. Of a folder, those that cannot be read are left out with a warning.
 
     Raises:
-        UsageError: There are no pictures, none can be read, or a good one would be written over.
+        UsageError: There are no pictures, none can be read, or one would be written among the good ones.
         ImpastoError: A full disk, or a folder that may not be written to.
     """
     found = find(sources, out)
