@@ -107,8 +107,8 @@ def main() -> None:
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
     """Of each row the means over the seeds, and the means and standard deviations of what it gains over lesson 7."""
-    usual = rows[next(iter(variants(1)))]
-    names = list(usual[0])
+    usual = rows.get(next(iter(variants(1))), [])  # nothing is compared where --only leaves it out
+    names = list(next(iter(rows.values()))[0])
     lines = [
         "| | " + " | ".join(f"{name} | against lesson 7" for name in names) + " |",
         "|---|" + "---|---|" * len(names),
@@ -116,9 +116,9 @@ def table(rows: dict[str, list[dict[str, float]]]) -> str:
     for row, seeds in rows.items():
         cells = []
         for name in names:
-            gains = [one[name] - other[name] for one, other in zip(seeds, usual, strict=True)]
+            gains = [one[name] - other[name] for one, other in zip(seeds, usual)]
             spread = f" ± {statistics.stdev(gains):.3f}" if len(gains) > 1 else ""
-            gained = "" if seeds is usual else f"{statistics.mean(gains):+.3f}{spread}"
+            gained = f"{statistics.mean(gains):+.3f}{spread}" if gains and seeds is not usual else ""
             cells += [f"{statistics.mean(one[name] for one in seeds):.4g}", gained]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
