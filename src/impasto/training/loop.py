@@ -21,7 +21,7 @@ from impasto.training.names import OptimizerName, PrecisionName
 from impasto.training.optimizers import LayerGroup, build, set_rates
 from impasto.training.precision import fabric_for
 from impasto.training.schedules import Schedule
-from impasto.training.state import optimizer_state, restore_optimizer
+from impasto.training.state import optimizer_state, part, prefixed, restore_optimizer
 
 log = logging.getLogger("impasto")
 
@@ -146,21 +146,20 @@ def train(
     if begin_at:
         standing = Standing(**begin_at.facts["standing"])
         tensors = begin_at.tensors
-        model.load_state_dict(_part(tensors, "model."))
-        restore_optimizer(optimizer, _part(tensors, "optimizer."), begin_at.facts["optimizer"])
+        model.load_state_dict(part("model", tensors))
+        restore_optimizer(optimizer, part("optimizer", tensors), begin_at.facts["optimizer"])
         fabric.strategy.precision.load_state_dict(begin_at.facts["scaler"])
-        best = _part(tensors, "best.")
+        best = part("best", tensors)
         if averaged:
-            averaged.load_state_dict(_part(tensors, "average."))
+            averaged.load_state_dict(part("average", tensors))
     forward, stepper = fabric.setup(model, optimizer)
 
     def checkpoint() -> Checkpoint:
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in best.items()}
-        if averaged:
-            tensors |= {f"average.{name}": value for name, value in averaged.state_dict().items()}
         moments, facts = optimizer_state(optimizer)
-        tensors |= {f"optimizer.{name}": value for name, value in moments.items()}
+        tensors = prefixed("model", model.state_dict()) | prefixed("best", best)
+        if averaged:
+            tensors |= prefixed("average", averaged.state_dict())
+        tensors |= prefixed("optimizer", moments)
         scaler = fabric.strategy.precision.state_dict()
         return Checkpoint(tensors, {"standing": dict(vars(standing)), "optimizer": facts, "scaler": scaler})
 
@@ -268,7 +267,3 @@ def _seed(seed: int, step: int) -> int:
 
 def _cuda_devices(device: torch.device) -> list[torch.device]:
     return [device] if device.type == "cuda" else []
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,7 +1,8 @@
-"""The state of an optimizer as named tensors and numbers, for checkpoints without pickle."""
+"""State for checkpoints without pickle: an optimizer's as named tensors and numbers, and tensors of several parts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,3 +40,17 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     for group, saved in zip(groups, facts["groups"], strict=True):
         group.update({key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()})
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def prefixed(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of one part, as a checkpoint of several names them."""
+    return {f"{name}.{key}": value for key, value in tensors.items()}
+
+
+def part(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of one part of a checkpoint, by their own names.
+
+    >>> part("model", {"model.weight": torch.zeros(1), "best.weight": torch.zeros(1)})
+    {'weight': tensor([0.])}
+    """
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}

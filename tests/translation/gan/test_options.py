@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from impasto.translation.gan.options import RECIPES, GanOptions, GenerateOptions
+from impasto.translation.gan.options import METHODS, GanOptions, GenerateOptions
 
 
 def test_a_kind_brings_its_settings() -> None:
-    wgan, penalised, growing = (GanOptions(kind=kind).recipe for kind in ("wgan", "wgan-gp", "progressive"))
+    wgan, penalised, growing = (GanOptions(kind=kind).method for kind in ("wgan", "wgan-gp", "progressive"))
     assert (wgan.optimizer, wgan.clip, wgan.penalty, wgan.critic_steps, wgan.bursts) == ("rmsprop", 0.01, 0, 5, False)
     assert (penalised.betas, penalised.clip, penalised.penalty, penalised.critic_steps) == ((0.0, 0.9), 0, 10, 2)
     assert (growing.betas, growing.learning_rate, growing.critic_steps, growing.drift) == ((0.0, 0.99), 1e-3, 1, 1e-3)
 
 
 def test_what_is_asked_for_goes_over_it() -> None:
-    recipe = GanOptions(kind="wgan", optimizer="adam", learning_rate=2e-4, bursts=True, clip=0.1).recipe
-    assert recipe == RECIPES["wgan"]._replace(optimizer="adam", learning_rate=2e-4, bursts=True, clip=0.1)
+    method = GanOptions(kind="wgan", optimizer="adam", learning_rate=2e-4, bursts=True, clip=0.1).method
+    assert method == METHODS["wgan"]._replace(optimizer="adam", learning_rate=2e-4, bursts=True, clip=0.1)
 
 
 def test_the_schedule_of_2017() -> None:
@@ -38,7 +38,7 @@ def test_the_learning_rate_stands_and_then_falls_to_nothing(kind: Any, decay: fl
     falls = [before - after for before, after in pairwise(rates[begin:])]
     assert falls == pytest.approx([2 / (100 - begin)] * len(falls))
     assert {GanOptions(kind=kind, decay=0, steps=9).learning_rate_at(step) for step in range(9)} == {
-        RECIPES[kind].learning_rate
+        METHODS[kind].learning_rate
     }
 
 
@@ -80,7 +80,7 @@ def test_a_way_goes_from_one_picture_to_another() -> None:
 
 
 def test_spectral_norm_alone_keeps_slopes_in_bounds() -> None:
-    assert GanOptions(kind="wgan", clip=0, spectral=True).recipe.clip == 0
+    assert GanOptions(kind="wgan", clip=0, spectral=True).method.clip == 0
 
 
 def test_descriptions_of_generators_say_all_that_a_file_needs() -> None:

@@ -35,7 +35,7 @@ from impasto.training.optimizers import build
 from impasto.training.precision import fabric_for
 from impasto.translation.gan.critic import build_critic
 from impasto.translation.gan.game import Game, Side, begin, penalty_of, seed_of
-from impasto.translation.gan.realism import patch_distance
+from impasto.translation.gan.patches import patch_distance
 from impasto.translation.gan.stopping import Check, Verdict, ability, verdict
 
 log = logging.getLogger("impasto")

@@ -19,7 +19,7 @@ from impasto.errors import ImpastoError
 from impasto.losses.adversarial import gradient_penalty
 from impasto.runs.checkpoint import Checkpoint
 from impasto.training.averaging import averaged as average_of
-from impasto.training.state import optimizer_state, restore_optimizer
+from impasto.training.state import optimizer_state, part, prefixed, restore_optimizer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -74,11 +74,11 @@ class Game:
         tensors = {f"kept.{name}": value for name, value in (kept or {}).items()}
         optimizers = {}
         for name, side in (("generator", self.generator), ("critic", self.critic)):
-            tensors |= _named(name, side.network.state_dict())
+            tensors |= prefixed(name, side.network.state_dict())
             moments, optimizers[name] = optimizer_state(side.optimizer)
-            tensors |= _named(f"{name}_optimizer", moments)
+            tensors |= prefixed(f"{name}_optimizer", moments)
         if self.averaged is not None:
-            tensors |= _named("average", self.averaged.state_dict())
+            tensors |= prefixed("average", self.averaged.state_dict())
         scaler = self.fabric.strategy.precision.state_dict()
         return Checkpoint(tensors, {**facts, "optimizers": optimizers, "scaler": scaler})
 
@@ -86,12 +86,12 @@ class Game:
         """Stand where the checkpoint was made; returns the weights that the caller kept."""
         tensors, facts = checkpoint.tensors, checkpoint.facts
         for name, side in (("generator", self.generator), ("critic", self.critic)):
-            side.network.load_state_dict(_part(name, tensors))
-            restore_optimizer(side.optimizer, _part(f"{name}_optimizer", tensors), facts["optimizers"][name])
+            side.network.load_state_dict(part(name, tensors))
+            restore_optimizer(side.optimizer, part(f"{name}_optimizer", tensors), facts["optimizers"][name])
         if self.averaged is not None:
-            self.averaged.load_state_dict(_part("average", tensors))
+            self.averaged.load_state_dict(part("average", tensors))
         self.fabric.strategy.precision.load_state_dict(facts["scaler"])
-        return _part("kept", tensors)
+        return part("kept", tensors)
 
 
 def begin(generator: Side, critic: Side, fabric: Fabric, *, average: float = 0.0) -> Game:
@@ -125,11 +125,3 @@ def penalty_of(
 def seed_of(*numbers: int) -> int:
     """A seed that depends on these numbers alone, and is far from those of their neighbours."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _named(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{name}.{key}": value for key, value in tensors.items()}
-
-
-def _part(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}

@@ -11,7 +11,7 @@ from impasto.training.names import PrecisionName
 GanKind = Literal["wgan", "wgan-gp", "progressive"]
 
 
-class Recipe(NamedTuple):
+class Method(NamedTuple):
     """How a kind is trained.
 
     Attributes:
@@ -41,10 +41,10 @@ class Recipe(NamedTuple):
 # algorithm 1, at 5e-4 for their 5e-5; the bursts are their code's. wgan-gp: Gulrajani et al. (2017), algorithm 1, at
 # 1e-3 and two critic steps for their 1e-4 and five. progressive: Karras et al. (2018), appendix A.1. That the rate
 # falls to 0 is Gulrajani et al.'s code's, which lets it fall from the beginning.
-RECIPES: dict[GanKind, Recipe] = {
-    "wgan": Recipe("rmsprop", 5e-4, (0.0, 0.99), 5, False, clip=0.01, penalty=0.0, drift=0.0, decay=0.5),
-    "wgan-gp": Recipe("adam", 1e-3, (0.0, 0.9), 2, False, clip=0.0, penalty=10.0, drift=0.0, decay=0.5),
-    "progressive": Recipe("adam", 1e-3, (0.0, 0.99), 1, False, clip=0.0, penalty=10.0, drift=1e-3, decay=0.4),
+METHODS: dict[GanKind, Method] = {
+    "wgan": Method("rmsprop", 5e-4, (0.0, 0.99), 5, False, clip=0.01, penalty=0.0, drift=0.0, decay=0.5),
+    "wgan-gp": Method("adam", 1e-3, (0.0, 0.9), 2, False, clip=0.0, penalty=10.0, drift=0.0, decay=0.5),
+    "progressive": Method("adam", 1e-3, (0.0, 0.99), 1, False, clip=0.0, penalty=10.0, drift=1e-3, decay=0.4),
 }
 
 BURST, FIRST, EVERY = 100, 25, 500
@@ -138,18 +138,18 @@ class GanOptions(BaseModel):
 
     @model_validator(mode="after")
     def _lipschitz(self) -> GanOptions:
-        recipe = self.recipe
-        if not (recipe.clip or recipe.penalty or self.spectral):
+        method = self.method
+        if not (method.clip or method.penalty or self.spectral):
             raise ValueError("nothing keeps the critic's slopes in bounds: give --clip, --penalty or --spectral")
         if self.kind == "progressive" and self.spectral:
             raise ValueError("a progressive critic has no spectral norm: leave --spectral out")
         return self
 
     @property
-    def recipe(self) -> Recipe:
+    def method(self) -> Method:
         """The kind's own, with what is asked for over it."""
-        given = {name: value for name in Recipe._fields if (value := getattr(self, name, None)) is not None}
-        return RECIPES[self.kind]._replace(**given)
+        given = {name: value for name in Method._fields if (value := getattr(self, name, None)) is not None}
+        return METHODS[self.kind]._replace(**given)
 
     def critic_steps_before(self, step: int) -> int:
         """Steps of the critic before this one of the generator, counted from 0.
@@ -157,9 +157,9 @@ class GanOptions(BaseModel):
         >>> [GanOptions(kind="wgan", bursts=True).critic_steps_before(step) for step in (0, 24, 25, 499, 500)]
         [100, 100, 5, 5, 100]
         """
-        recipe = self.recipe
-        burst = recipe.bursts and (step < FIRST or step % EVERY == 0)
-        return max(BURST, recipe.critic_steps) if burst else recipe.critic_steps
+        method = self.method
+        burst = method.bursts and (step < FIRST or step % EVERY == 0)
+        return max(BURST, method.critic_steps) if burst else method.critic_steps
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate at this step of the generator, counted from 0.
@@ -168,8 +168,8 @@ class GanOptions(BaseModel):
         [1.0, 1.0, 0.75, 0.25]
         """
         left = (self.steps - step) / self.steps
-        decay = self.recipe.decay
-        return self.recipe.learning_rate * (min(1.0, left / decay) if decay else 1.0)
+        decay = self.method.decay
+        return self.method.learning_rate * (min(1.0, left / decay) if decay else 1.0)
 
     @property
     def channels_of_maps(self) -> int:

@@ -120,7 +120,7 @@ def new_critic(options: GanOptions, channels: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return ProgressiveCritic(size=options.size, width=options.channels_of_maps, channels=channels)
-    norm = "spectral" if options.spectral else "none" if options.recipe.penalty else "batch"
+    norm = "spectral" if options.spectral else "none" if options.method.penalty else "batch"
     settings = {"kind": "dcgan", "size": options.size, "width": options.channels_of_maps, "channels": channels}
     return build_critic({**settings, "norm": norm}, seed)
 
@@ -133,7 +133,7 @@ def noise(count: int, numbers: int, *seeds: int) -> Float[Tensor, "b n"]:
 def _move_critic(
     game: Game, pictures: RealPictures, options: GanOptions, at: Growth | None, number: int
 ) -> dict[str, float]:
-    recipe, device = options.recipe, game.fabric.device
+    method, device = options.method, game.fabric.device
     generator, critic = _grown(game.generator.network, at), _grown(game.critic.network, at)
     real = pictures.batch(number, options.batch_size, seed=options.seed, flip=options.flip).to(device)
     if at:
@@ -147,16 +147,16 @@ def _move_critic(
     scores, fake = scores.float(), fake.float()
     loss = critic_loss(scores, fake, "wasserstein")
     found = {"wasserstein": -float(loss.detach())}
-    if recipe.penalty:
+    if method.penalty:
         chance = torch.Generator().manual_seed(seed_of(options.seed, CRITIC, number, 1))
         penalty = penalty_of(critic, real, made, chance)
-        loss = loss + recipe.penalty * penalty
+        loss = loss + method.penalty * penalty
         found["penalty"] = float(penalty.detach())
-    if recipe.drift:
-        loss = loss + recipe.drift * drift(scores)
+    if method.drift:
+        loss = loss + method.drift * drift(scores)
     game.move(game.critic, loss)
-    if recipe.clip:
-        clip_weights(game.critic.network, recipe.clip)
+    if method.clip:
+        clip_weights(game.critic.network, method.clip)
     return found
 
 
@@ -178,7 +178,7 @@ def _grown(network: nn.Module, at: Growth | None) -> Any:
 
 def _optimizer(network: nn.Module, options: GanOptions) -> Optimizer:
     """No decay; RMSprop as torch has it (its smoothing is 0.99 too)."""
-    recipe = options.recipe
-    if recipe.optimizer == "rmsprop":
-        return RMSprop(network.parameters(), lr=recipe.learning_rate)
-    return Adam(network.parameters(), lr=recipe.learning_rate, betas=recipe.betas)
+    method = options.method
+    if method.optimizer == "rmsprop":
+        return RMSprop(network.parameters(), lr=method.learning_rate)
+    return Adam(network.parameters(), lr=method.learning_rate, betas=method.betas)

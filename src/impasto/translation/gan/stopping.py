@@ -4,7 +4,7 @@ DeOldify's NoGAN stops a short adversarial training at an inflection point that 
 get better, behind it they get odd. Here both sides of that judgement are numbers of the same validation pictures:
 
 - what training has **gained**: the part by which the generator's pictures have come nearer to real ones as a crowd of
-  patches (:mod:`~impasto.translation.gan.realism`) since the game began;
+  patches (:mod:`~impasto.translation.gan.patches`) since the game began;
 - what it has **cost**: the part by which their content loss has risen, beyond a tolerated one.
 
 Both are smoothed over a few checks. Their difference is the **merit**; it rises as long as a hundredth of realism costs

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from impasto.translation.gan.realism import patch_distance
+from impasto.translation.gan.patches import patch_distance
 
 
 def textures(seed: int, count: int = 6, size: int = 48) -> torch.Tensor:
