@@ -157,7 +157,7 @@ class ClassifierOptions(BaseModel):
     def _each_makes_sense(self) -> ClassifierOptions:
         for stage in self.stages:
             try:
-                parse_stage(stage)
+                parse_stage(stage, "head:10, features.7:2")
             except UsageError as error:
                 raise ValueError(str(error)) from None
         if not self.stages:

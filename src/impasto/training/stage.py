@@ -26,11 +26,15 @@ class Stage(NamedTuple):
     size: int | None = None
 
 
-def parse_stage(text: str) -> Stage:
+def parse_stage(text: str, example: str = "all:10") -> Stage:
     """A stage as it is written: ``LAYERS:EPOCHS``, then ``@SIZE`` and ``*LEARNING_RATE`` as wanted.
 
     >>> parse_stage("all:3@160*1e-4")
     Stage(layers='all', epochs=3, learning_rate=0.0001, size=160)
+
+    Args:
+        text: The stage.
+        example: Of what is trained here, for who has written something else.
 
     Raises:
         UsageError: It is none.
@@ -48,7 +52,7 @@ def parse_stage(text: str) -> Stage:
             raise ValueError
     except ValueError:
         raise UsageError(
-            f"{text!r} is no stage: write LAYERS:EPOCHS, as all:10, all:2@160 (pictures of 160 pixels) or "
+            f"{text!r} is no stage: write LAYERS:EPOCHS, as {example}, all:2@160 (pictures of 160 pixels) or "
             "all:3*1e-4 (that learning rate)"
         ) from None
     return stage

@@ -72,7 +72,7 @@ def records(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return [input_file("picture", path).model_dump(include={"path", "size", "sha256"}) for path in paths]
 
 
-def unchanged(kept: Iterable[Mapping[str, Any]], search: Iterable[Path] = ()) -> tuple[Path, ...]:
+def unchanged(kept: Iterable[Mapping[str, Any]], search: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Where the files of such records are now: at their place, or below the folders ``search``, known by their hash.
 
     Raises:

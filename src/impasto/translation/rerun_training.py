@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from impasto.errors import ImpastoError, UsageError
@@ -29,7 +29,7 @@ def rerun_training(
     directory: Path | str,
     *,
     out: Path | str | None = None,
-    search: Iterable[Path] = (),
+    search: Sequence[Path] = (),
     progress: Listen | None = None,
     download: Download | None = None,
 ) -> tuple[TrainedModel, Difference]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def train_enhancement(
 def resume(
     directory: Path | str,
     *,
-    search: Iterable[Path] = (),
+    search: Sequence[Path] = (),
     progress: Listen | None = None,
     download: Download | None = None,
 ) -> TrainedModel:

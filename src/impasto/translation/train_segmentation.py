@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def train_segmentation(
 def resume(
     directory: Path | str,
     *,
-    search: Iterable[Path] = (),
+    search: Sequence[Path] = (),
     progress: Listen | None = None,
     download: Download | None = None,
 ) -> TrainedModel:
@@ -140,7 +140,7 @@ def resume(
     return take_up(directory, SegmentationOptions, prepare, progress)
 
 
-def _again(run: RunDirectory, search: Iterable[Path]) -> Data:
+def _again(run: RunDirectory, search: Sequence[Path]) -> Data:
     """The pictures and masks that a run began with."""
     files = run.manifest["files"]
     return Data(
