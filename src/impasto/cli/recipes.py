@@ -128,10 +128,10 @@ def resume(
     verb = _verb(run)
     if preview and verb in TRAININGS:
         raise UsageError("--preview is for pictures: a training's own are in its run")
-    if search and verb in (CLASSIFIER, GAN):
-        raise UsageError(
-            f"--search finds no pictures of a run of `impasto {verb.replace('-', ' ')}`: put them back where they were"
-        )
+    if verb in (CLASSIFIER, GAN):
+        from impasto.cli.runs import require_no_search
+
+        require_no_search(search, verb)
     if verb == CLASSIFIER:
         from impasto.cli.train import stopped, tell
         from impasto.learning.classify import resume as train

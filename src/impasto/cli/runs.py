@@ -166,6 +166,14 @@ def again(run: Path, search: tuple[Path, ...], out: Path | None, voice: Voice) -
     return 0 if difference.identical else 1
 
 
+def require_no_search(search: tuple[Path, ...], verb: str) -> None:
+    """Refuse --search for a run that does not look for its pictures elsewhere."""
+    if search:
+        raise UsageError(
+            f"--search finds no pictures of a run of `impasto {verb.replace('-', ' ')}`: put them back where they were"
+        )
+
+
 def _craft(run: Path, search: tuple[Path, ...]) -> Callable[..., Any]:
     """What trains again what a run trained."""
     from impasto.runs.directory import RunDirectory
@@ -175,10 +183,7 @@ def _craft(run: Path, search: tuple[Path, ...]) -> Callable[..., Any]:
         from impasto.translation.rerun_training import rerun_training
 
         return partial(rerun_training, search=search)
-    if search:
-        raise UsageError(
-            f"--search finds no pictures of a run of `impasto {verb.replace('-', ' ')}`: put them back where they were"
-        )
+    require_no_search(search, verb)
     if verb == GAN:
         from impasto.translation.gan.rerun import rerun as rerun_gan
 
